@@ -1,0 +1,1 @@
+"""artifact-store: a content-addressed artifact registry, usable as a library and as a server."""

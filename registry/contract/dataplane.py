@@ -1,0 +1,228 @@
+"""The `DataPlane` protocol: bytes by content address, and nothing else.
+
+It knows domains and digests. Names of repositories, tags and people never cross it (commitment A5), so
+that a native process behind a socket can take its place. Everything raises `StoreError`; each method lists
+the kinds. INTERNAL (a permanent fault of the storage) and UNAVAILABLE (a passing one) may come from all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType, Protocol
+
+from registry.contract.digest import Algorithm, Digest
+
+#: Deduplication boundary, erasure scope, key and placement in one. Grammar: `[a-z0-9][a-z0-9-]{0,62}`.
+DomainId = NewType("DomainId", str)
+
+DEFAULT_DOMAIN = DomainId("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where an upload's bytes gather before they have an address. `id` is a UUID in canonical form.
+
+    `announced` is an algorithm the client said it will complete with, hashed along from the first byte.
+    """
+
+    domain: DomainId
+    id: str
+    announced: Algorithm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """`offset` is the number of bytes held; `touched` the last change in integer microseconds since the epoch."""
+
+    offset: int
+    touched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that are durable under their address. `blake3` is the address (A1), `size` is in bytes."""
+
+    blake3: Digest
+    sha256: Digest
+    size: int
+    sha512: Digest | None = None
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        known = (self.blake3, self.sha256, self.sha512)
+        return tuple(digest for digest in known if digest is not None)
+
+
+class RetrievalTier(StrEnum):
+    """How soon a location can give its bytes (A7). HOT and WARM answer at once."""
+
+    HOT = "hot"
+    WARM = "warm"
+    COLD = "cold"
+    ARCHIVE = "archive"
+
+
+class RestoreStatus(StrEnum):
+    """Where a restore from COLD or ARCHIVE stands (A7)."""
+
+    REQUESTED = "requested"
+    ONGOING = "ongoing"
+    AVAILABLE = "available"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One place that holds the bytes. `name` is the location's configured name, `local` when embedded."""
+
+    name: str
+    tier: RetrievalTier = RetrievalTier.HOT
+    restore_status: RestoreStatus | None = None
+
+
+class OpenFile(Protocol):
+    """A whole blob as an open file, for the kernel's sendfile. The holder closes it, once."""
+
+    @property
+    def fd(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a full read of one object found. `fault` is None when the bytes are the ones its address names."""
+
+    domain: DomainId
+    address: Digest
+    size: int
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUse:
+    """Bytes on the medium: `content` by address, `staged` by unfinished uploads, `free` where it is known."""
+
+    content: int
+    staged: int
+    free: int | None = None
+    objects: int = field(default=0)
+
+
+class DataPlane(Protocol):
+    """Bytes in, bytes out, by (domain, BLAKE3 address)."""
+
+    # --- bytes come in -------------------------------------------------------------------------------
+
+    async def append(self, stage: Stage, offset: int, body: AsyncIterable[bytes], limit: int | None = None) -> int:
+        """Append `body` at `offset`, which must be the stage's present length, and return the new length.
+
+        The first append (offset 0) creates the stage. Bytes that arrived before `body` raised stay, and
+        the exception passes through. `limit` is the length the stage may not exceed: the byte beyond it
+        raises TOO_LARGE with what came before kept. Raises OFFSET_MISMATCH (detail `offset`), UPLOAD_BUSY
+        when another append holds the stage, STORAGE_FULL, TOO_LARGE.
+        """
+        ...
+
+    async def staged(self, stage: Stage) -> StageStatus:
+        """The stage's length and last change; offset 0 when it holds nothing yet. Raises nothing more."""
+        ...
+
+    async def commit(self, stage: Stage, expected: Digest | None) -> Content:
+        """Make the stage durable under its address and return its digests.
+
+        With `expected`, other bytes raise DIGEST_MISMATCH and leave the stage as it was. After success the
+        stage is gone. A stage that never received a byte commits the empty content. Raises UPLOAD_BUSY,
+        STORAGE_FULL.
+        """
+        ...
+
+    async def discard(self, stage: Stage) -> None:
+        """Drop the stage; nothing happens when there is none. Raises UPLOAD_BUSY."""
+        ...
+
+    async def put(self, domain: DomainId, data: bytes, extra: Algorithm | None = None) -> Content:
+        """Store a small object that is whole in memory, durable on return. `extra` asks for one more digest.
+
+        Raises STORAGE_FULL.
+        """
+        ...
+
+    # --- bytes go out --------------------------------------------------------------------------------
+
+    async def size(self, domain: DomainId, address: Digest) -> int:
+        """Size in bytes. Raises CONTENT_UNKNOWN, RESTORE_REQUIRED."""
+        ...
+
+    def read(
+        self, domain: DomainId, address: Digest, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Stream `length` bytes (all that follow when None) from `start`, in pieces of at most 1 MiB.
+
+        Raises CONTENT_UNKNOWN, RESTORE_REQUIRED before the first piece.
+        """
+        ...
+
+    async def get(self, domain: DomainId, address: Digest, limit: int) -> bytes:
+        """A whole small object, verified against its address before it is returned.
+
+        Raises CONTENT_UNKNOWN when absent or corrupt, RESTORE_REQUIRED, TOO_LARGE when larger than `limit` bytes.
+        """
+        ...
+
+    async def open_file(self, domain: DomainId, address: Digest) -> OpenFile | None:
+        """The blob as a file where it is stored whole and plain, else None (read it by `read`).
+
+        Raises CONTENT_UNKNOWN, RESTORE_REQUIRED.
+        """
+        ...
+
+    # --- care ----------------------------------------------------------------------------------------
+
+    async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
+        """Read the content and compute one more digest of it. Raises CONTENT_UNKNOWN."""
+        ...
+
+    async def verify(self, domain: DomainId, address: Digest) -> Verification:
+        """Read every byte and compare with the address. Raises CONTENT_UNKNOWN when there is nothing to read."""
+        ...
+
+    def contents(self, domain: DomainId | None = None) -> AsyncIterator[tuple[DomainId, Digest, int]]:
+        """Every object held, as (domain, address, size), in no particular order. For fsck and collection."""
+        ...
+
+    def stages(self) -> AsyncIterator[tuple[Stage, StageStatus]]:
+        """Every stage held, whatever its age. For the reaper and fsck."""
+        ...
+
+    async def remove(self, domain: DomainId, address: Digest) -> int:
+        """Delete the bytes and return how many were freed; 0 when there were none."""
+        ...
+
+    async def quarantine(self, domain: DomainId, address: Digest) -> None:
+        """Move corrupt bytes out of the way, so that the address reads as absent and a push heals it."""
+        ...
+
+    async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
+        """Where the bytes are, best first. Raises CONTENT_UNKNOWN."""
+        ...
+
+    async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
+        """Ask for bytes that are not at hand; AVAILABLE at once when they are. Raises CONTENT_UNKNOWN."""
+        ...
+
+    async def use(self) -> StorageUse:
+        """Bytes held on the medium. May walk the store; for reports, not for requests."""
+        ...
+
+    async def check_writable(self) -> None:
+        """Write, sync and delete a probe, for readiness. Raises STORAGE_FULL, UNAVAILABLE."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs and release threads and files. Idempotent."""
+        ...
