@@ -1,0 +1,1 @@
+"""The process: settings, composition of faces and store, workers, metrics, and the command line."""

@@ -1,0 +1,127 @@
+"""The program `artifact-store`: one module a command, imported when its turn comes.
+
+A command is a module of this package with three names:
+
+- `HELP`: text whose first line is the summary in the list of commands; the rest, with examples, is what
+  `artifact-store COMMAND --help` prints above the options.
+- `configure(parser)`: adds its arguments to an `argparse.ArgumentParser`. `--json` is there already, as
+  `args.json`; with it the command writes one JSON document on stdout (`console.print_json`).
+- `run(args) -> int`: does it and returns an exit code. It raises `console.CommandError` to end with a sentence.
+
+A new command adds its name to COMMANDS. Modules import what is heavy inside `run`, so that `--help` and the
+start of the server stay quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from registry.contract.errors import StoreError
+from registry.server.cli.console import EXIT_CANNOT_RUN, EXIT_FAULT, CommandError, print_error
+
+#: The commands, in the order of `artifact-store --help`; each is the module of that name in this package.
+COMMANDS: tuple[str, ...] = (
+    "serve",
+    "doctor",
+    "settings",
+)
+
+_DESCRIPTION = """\
+A content-addressed artifact registry: OCI distribution (/v2/) and a native REST API (/api/v1/) on one store.
+
+examples:
+  artifact-store serve --data ./data            run a registry on 127.0.0.1:5000
+  artifact-store doctor --data ./data           find out why it does not
+  artifact-store settings                       what can be set, and what is set
+"""
+
+_EPILOG = """\
+exit codes: 0 done; 1 done, and the answer is no (a fault found, nothing there); 2 could not run.
+`artifact-store COMMAND --help` explains each command, with examples.
+"""
+
+#: What a shell reports for a process ended by SIGINT: 128 + 2.
+_INTERRUPTED = 130
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    HELP: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def load(name: str) -> Command:
+    """The command of that name."""
+    return cast(Command, importlib.import_module(f"registry.server.cli.{name}"))
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or of `only` one, whose module alone is then imported."""
+    parser = argparse.ArgumentParser(
+        prog="artifact-store",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name in COMMANDS if only is None else (only,):
+        command = load(name)
+        summary = command.HELP.strip().splitlines()[0]
+        child = commands.add_parser(
+            name,
+            help=summary,
+            description=command.HELP.strip(),
+            epilog="exit codes: 0 done; 1 the answer is no; 2 could not run.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        child.add_argument("--json", action="store_true", help="answer with one JSON document on stdout")
+        command.configure(child)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; `argv` is without the program's name. Returns the exit code (see the epilog)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    only = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    parser = build_parser(only)
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as end:  # argparse has printed help (0) or what is wrong with the usage (2)
+        return end.code if isinstance(end.code, int) else EXIT_CANNOT_RUN
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"artifact-store {version('artifact-store')}")
+        return 0
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return EXIT_CANNOT_RUN
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        return load(args.command).run(args)
+    except CommandError as error:
+        print_error(args.command, error.message, as_json=args.json)
+        return error.code
+    except StoreError as error:
+        print_error(args.command, error.message, as_json=args.json)
+        return EXIT_FAULT
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`| head`): nothing more can be said, and that is no fault. The
+        # interpreter's own flush at exit must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,38 @@
+"""How every command speaks: exit codes, one line for an error, one JSON document with `--json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+#: Done, and nothing found wrong.
+EXIT_OK = 0
+
+#: The command ran and its answer is no: a fault found, a package that is not there, a transfer refused.
+EXIT_FAULT = 1
+
+#: The command could not run: bad usage, bad settings, an environment that is not fit.
+EXIT_CANNOT_RUN = 2
+
+
+class CommandError(Exception):
+    """Ends a command with a sentence for its user. `code` is one of the exit codes above."""
+
+    def __init__(self, message: str, code: int = EXIT_CANNOT_RUN) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document and a line feed to stdout, flushed, so that a pipe's reader sees it at once."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_error(command: str, message: str, *, as_json: bool) -> None:
+    """Say on stderr why `command` ended; with `as_json` also as `{"error": ...}` on stdout."""
+    sys.stderr.write(f"artifact-store {command}: {message}\n")
+    if as_json:
+        print_json({"error": message})

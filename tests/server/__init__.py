@@ -1,0 +1,1 @@
+"""Behaviour of registry.server, mostly of the real program in a process of its own."""
