@@ -1,0 +1,45 @@
+"""The clients and their versions: change one here, and the next install brings it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A client that `go install` brings. `name` is its file in .tools/bin, since two versions may share a binary name."""
+
+    name: str
+    package: str
+    version: str
+
+
+@dataclass(frozen=True)
+class GoDriver:
+    """A program of our own in the folder `source`, on a client's library; go.mod in it pins the library."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class DebianTool:
+    """A client from the distribution's packages, at whatever version that has."""
+
+    name: str
+    optional: bool = False
+
+
+Tool = GoTool | GoDriver | DebianTool
+
+TOOLS: tuple[Tool, ...] = (
+    GoTool("crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
+    GoTool("regctl", "github.com/regclient/regclient/cmd/regctl", "v0.11.7"),
+    GoTool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"),
+    GoTool("cosign2", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5"),
+    GoTool("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
+    GoTool("registry", "github.com/distribution/distribution/v3/cmd/registry", "v3.1.2"),
+    GoDriver("oras-driver", "oras_driver"),
+    GoDriver("notation-driver", "notation_driver"),
+    DebianTool("skopeo"),
+    DebianTool("buildah"),
+    DebianTool("podman", optional=True),
+)

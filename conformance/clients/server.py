@@ -1,0 +1,77 @@
+"""The registry under the walk: one that runs already, or the product started for this run."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from conformance.clients.settings import ROOT
+
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 30.0
+LISTENING = re.compile(r"^listening on (http://\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A registry that answers at `url`."""
+
+    url: str
+    log: Path | None = None
+    """Its output, where we started it."""
+
+    @property
+    def host(self) -> str:
+        """HOST:PORT, as references begin."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this run started it, so that it is the product."""
+        return self.log is not None
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of its output."""
+        if self.log is None:
+            return "(not started by this run: see its own log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def program() -> Path | None:
+    """The product's program: of the environment that runs this, or of the checkout's own."""
+    path = f"{Path(sys.executable).parent}:{ROOT / '.venv' / 'bin'}"
+    found = shutil.which("artifact-store", path=path)
+    return Path(found) if found else None
+
+
+@contextmanager
+def started(artifact_store: Path, folder: Path) -> Iterator[Server]:
+    """The product on a free port with its data in `folder`; afterwards it must end cleanly on SIGTERM."""
+    log = folder / "server.log"
+    command = [str(artifact_store), "serve", "--data", str(folder / "data"), "--listen", "127.0.0.1:0"]
+    with log.open("w") as sink:
+        process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        yield Server(_await_url(process, log), log)
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(STOP_LIMIT_S)
+        assert status == 0, f"the server ended with {status} on SIGTERM:\n{log.read_text()[-4000:]}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if match := LISTENING.search(log.read_text(errors="replace")):
+            return match.group(1)
+        time.sleep(0.05)
+    raise RuntimeError(f"the server did not start (exit {process.poll()}):\n{log.read_text()[-4000:]}")

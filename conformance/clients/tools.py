@@ -1,0 +1,35 @@
+"""Where a walk finds its client, and what it says when there is none."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conformance.clients.golang import BIN
+from conformance.clients.pins import TOOLS, DebianTool
+from conformance.clients.settings import from_environment
+
+PINNED = {tool.name for tool in TOOLS if not isinstance(tool, DebianTool)}
+OPTIONAL = {"oras", "notation", "docker"} | {
+    tool.name for tool in TOOLS if isinstance(tool, DebianTool) and tool.optional
+}
+"""Clients that no installer of ours brings, or that say nothing which another does not: never required."""
+
+
+def find(name: str) -> Path | None:
+    """The client's program: a pinned one from .tools/bin only, so that its version is known, any other from PATH."""
+    found = shutil.which(name, path=str(BIN)) if name in PINNED else shutil.which(name)
+    return Path(found) if found else None
+
+
+def need(name: str) -> Path:
+    """The client's program; without it the test is skipped, or fails when every client is required."""
+    found = find(name)
+    if found is not None:
+        return found
+    if name in OPTIONAL:
+        pytest.skip(f"{name} is not on PATH (optional)")
+    how = f"python -m conformance.clients.install --only {name}" if name != "curl" else "install curl"
+    if from_environment().require_all:
+        pytest.fail(f"{name} is missing and REQUIRE=all: {how}")
+    pytest.skip(f"{name} is missing: {how}")
