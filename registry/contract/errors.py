@@ -21,6 +21,7 @@ class ErrorKind(StrEnum):
     MANIFEST_CHILD_UNKNOWN = "manifest_child_unknown"
     VALIDATION_FAILED = "validation_failed"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    NOT_ACCEPTABLE = "not_acceptable"
     TOO_LARGE = "too_large"
     PACKAGE_TOO_LARGE = "package_too_large"
     RANGE_UNSATISFIABLE = "range_unsatisfiable"
