@@ -1,1 +1,1 @@
-"""Real clients against a registry, over HTTP only: installing them at pinned versions, and a walk with each."""
+"""Real clients against a registry, over HTTP only: pinned installs, and a walk with each."""

@@ -8,7 +8,7 @@ from functools import cache
 from conformance.clients.pins import DebianTool
 
 
-class InstallFailed(Exception):
+class InstallError(Exception):
     """`apt-get` said no; the message is its output."""
 
 
@@ -27,7 +27,7 @@ def why_not() -> str | None:
 
 
 def install(tool: DebianTool) -> None:
-    """Install the package. Raises InstallFailed."""
+    """Install the package. Raises InstallError."""
     _update()
     _apt_get("install", "-y", "--no-install-recommends", tool.name)
 
@@ -43,9 +43,10 @@ def _apt_get(*arguments: str) -> None:
     done = subprocess.run(
         ["apt-get", "-q", *arguments],
         env=environment,
+        check=False,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     if done.returncode:
-        raise InstallFailed(done.stdout.strip()[-2000:])
+        raise InstallError(done.stdout.strip()[-2000:])

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 FLAGS = ("-trimpath", "-ldflags=-s -w")
 
 
-class BuildFailed(Exception):
+class BuildError(Exception):
     """`go` said no; the message is its output."""
 
 
@@ -43,7 +43,7 @@ def is_built(tool: GoTool | GoDriver) -> bool:
 
 
 def build(tool: GoTool | GoDriver) -> None:
-    """Build the tool next to its place and move it there in one step. Raises BuildFailed."""
+    """Build the tool next to its place and move it there in one step. Raises BuildError."""
     BIN.mkdir(parents=True, exist_ok=True)
     STAMPS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
@@ -63,9 +63,10 @@ def _go(*arguments: str, gobin: str, cwd: Path | None = None) -> None:
         ["go", *arguments],
         cwd=cwd,
         env=environment,
+        check=False,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     if done.returncode:
-        raise BuildFailed(done.stdout.strip())
+        raise BuildError(done.stdout.strip())

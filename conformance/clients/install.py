@@ -1,7 +1,7 @@
 """Install the pinned clients: `python -m conformance.clients.install [--only NAME …] [--list] [--json]`.
 
-Exit status 1 when a build failed, or when a client is missing and `REQUIRE=all`; a client that cannot be had here is
-said and is no failure otherwise.
+Exit status 1 when a build failed, or when a client is missing and `REQUIRE=all`. Otherwise a client that
+cannot be had here is told of, and no failure.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def install(tool: Tool) -> Outcome:
     start = time.monotonic()
     try:
         _bring(tool)
-    except (golang.BuildFailed, debian.InstallFailed) as error:
+    except (golang.BuildError, debian.InstallError) as error:
         return outcome(tool, "failed", str(error), time.monotonic() - start)
     return outcome(tool, "installed", "", time.monotonic() - start)
 
@@ -91,9 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; answers its exit status."""
     names = [tool.name for tool in TOOLS]
     parser = argparse.ArgumentParser(prog="python -m conformance.clients.install", description=__doc__)
-    parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
-    )
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=str(names))
     parser.add_argument("--list", action="store_true", help="say what is here and install nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
     options = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ def hundred_files(folder: Path) -> Path:
         "empty": b"",
         "twin-a.txt": b"the same bytes under two names",
         "deep/er/twin-b.txt": b"the same bytes under two names",
-        "with space/naïve – ключ.txt": "names are UTF-8".encode(),
+        "with space/naïve ключ.txt": b"names are UTF-8",
         "plus+and=equals@at.txt": b"signs",
         "one-mib.bin": chance.randbytes(MIB),
     }
@@ -37,11 +37,8 @@ def big_file(path: Path, mib: int) -> Path:
 
 def digests(folder: Path) -> dict[str, str]:
     """relative path → sha256 of every file below `folder`."""
-    return {
-        path.relative_to(folder).as_posix(): sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
 def sha256(path: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GoTool:
-    """A client that `go install` brings. `name` is its file in .tools/bin, since two versions may share a binary name."""
+    """A client that `go install` brings. `name` is its file in .tools/bin: majors share a binary name."""
 
     name: str
     package: str

@@ -33,7 +33,7 @@ class Result:
         return self.out.splitlines()
 
 
-class CommandFailed(AssertionError):
+class CommandError(AssertionError):
     """A command ended otherwise than it should; the message shows it all."""
 
 
@@ -50,7 +50,7 @@ class Shell:
         __tracebackhide__ = True
         done = self._do(command, cwd)
         if done.returncode:
-            raise CommandFailed(self._story(done, "failed"))
+            raise CommandError(self._story(done, "failed"))
         return Result(done.stdout, done.stderr)
 
     def refused(self, *command: str | Path, cwd: Path | None = None) -> str:
@@ -58,7 +58,7 @@ class Shell:
         __tracebackhide__ = True
         done = self._do(command, cwd)
         if done.returncode == 0:
-            raise CommandFailed(self._story(done, "succeeded, and must not"))
+            raise CommandError(self._story(done, "succeeded, and must not"))
         return done.stdout + done.stderr
 
     def _do(self, command: tuple[str | Path, ...], cwd: Path | None) -> subprocess.CompletedProcess[str]:
@@ -66,6 +66,7 @@ class Shell:
             [str(word) for word in command],
             cwd=cwd or self.home,
             env=dict(self.environment),
+            check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.clients import material
+from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
 
@@ -96,12 +97,12 @@ def test_attached_artifacts_are_discovered_and_copied(
 
 
 def test_tags_and_manifests(
-    oras: Oras, program: Path, shell: Shell, remote: str, hundred_files: Path
+    oras: Oras, program: Path, shell: Shell, server: Server, remote: str, repository: str, hundred_files: Path
 ) -> None:
     oras("push", f"{remote}:v1", "twin-a.txt", cwd=hundred_files)
     oras("tag", f"{remote}:v1", "v2", "latest")
     assert oras("repo tags", remote).lines == ["latest", "v1", "v2"]
-    assert remote.split("/", 1)[1] in oras("repo ls", remote.split("/")[0]).lines
+    assert repository in oras("repo ls", server.host).lines
 
     digest = oras("resolve", f"{remote}:latest").out.strip()
     manifest = oras("manifest fetch", f"{remote}:v1").out

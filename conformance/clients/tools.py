@@ -17,7 +17,7 @@ OPTIONAL = {"oras", "notation", "docker"} | {
 
 
 def find(name: str) -> Path | None:
-    """The client's program: a pinned one from .tools/bin only, so that its version is known, any other from PATH."""
+    """The client's program: a pinned one from .tools/bin only, so its version is known; others from PATH."""
     found = shutil.which(name, path=str(BIN)) if name in PINNED else shutil.which(name)
     return Path(found) if found else None
 
