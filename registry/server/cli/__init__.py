@@ -6,7 +6,7 @@ A command is a module of this package with three names:
   `artifact-store COMMAND --help` prints above the options.
 - `configure(parser)`: adds its arguments to an `argparse.ArgumentParser`. `--json` is there already, as
   `args.json`; with it the command writes one JSON document on stdout (`console.print_json`).
-- `run(args) -> int`: does it and returns an exit code. It raises `console.CommandError` to end with a sentence.
+- `run(args) -> int`: does it, returns an exit code; raises `console.CommandError` to end with a sentence.
 
 A new command adds its name to COMMANDS. Modules import what is heavy inside `run`, so that `--help` and the
 start of the server stay quick.

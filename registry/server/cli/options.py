@@ -1,0 +1,37 @@
+"""Settings as command line options, for commands that open the store."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from registry.server import settings
+from registry.server.cli.console import CommandError
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
+    """Add `--config` and the options of the settings `names` (by `Option.key`; all when None)."""
+    wanted = None if names is None else set(names)
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"TOML file (default: {settings.FILE_NAME} in the data folder)"
+    )
+    for option in settings.options():
+        if wanted is None or option.key in wanted:
+            text = f"{option.reason} Default: {option.render(option.default)}."
+            _add(parser, option, text.replace("%", "%%"))
+
+
+def _add(parser: argparse.ArgumentParser, option: settings.Option, text: str) -> None:
+    if isinstance(option.default, bool):
+        # `--behind-proxy` alone means true; `--log-access false` says no.
+        parser.add_argument(option.flag, dest=option.dest, nargs="?", const="true", metavar="BOOL", help=text)
+    else:
+        parser.add_argument(option.flag, dest=option.dest, metavar=option.name.upper(), help=text)
+
+
+def load_settings(args: argparse.Namespace) -> settings.Loaded:
+    """Settings by these arguments, the environment and the file. Raises CommandError with a sentence."""
+    try:
+        return settings.load(vars(args))
+    except settings.SettingsError as error:
+        raise CommandError(str(error)) from None

@@ -1,0 +1,340 @@
+"""What can be set, from where, and why each default is what it is. The only place that reads the environment.
+
+A value comes from the first source that has it: flag, environment, TOML file, default. One name serves all
+three: `limits.manifest_bytes` is `--limits-manifest-bytes`, `ARTIFACT_STORE_LIMITS_MANIFEST_BYTES`, and the
+key `manifest_bytes` under `[limits]`; settings of the group `server` go without the group's name. Keys nobody
+knows are refused, because a misspelt limit is a limit that does not hold.
+"""
+
+# ruff: noqa: RUF009  (_setting is dataclasses.field with our metadata, evaluated once like it)
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from registry.server.values import COUNT, DURATION, FLAG, PATH, SIZE, TEXT, Kind, one_of
+
+#: What names of environment variables begin with.
+PREFIX = "ARTIFACT_STORE_"
+
+#: The configuration file that is read when none is named and it is there, in the data folder.
+FILE_NAME = "artifact-store.toml"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message names it, its source and what would do."""
+
+
+def _setting(default: Any, kind: Kind, reason: str, *, none: str = "none") -> Any:
+    """One setting: its default, its kind, and why the default is right. `none` is how None is printed."""
+    return field(default=default, metadata={"kind": kind, "reason": reason, "none": none})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The process and its address."""
+
+    data: Path = _setting(Path("data"), PATH, "The folder that holds everything. Back up this one.")
+    listen: str = _setting(
+        "127.0.0.1:5000",
+        TEXT,
+        "HOST:PORT. Loopback, since nobody is asked who they are yet; port 0 picks a free one.",
+    )
+    workers: int = _setting(
+        1, COUNT, "Processes that share the port. One serves a team; more use more cores."
+    )
+    loop: str = _setting(
+        "auto",
+        one_of("auto", "uvloop", "asyncio"),
+        "The event loop: uvloop where it is installed, which is faster.",
+    )
+    behind_proxy: bool = _setting(
+        False,
+        FLAG,
+        "Says that a proxy in front authenticates and encrypts; needed to listen beyond loopback.",
+    )
+    tls_cert: Path | None = _setting(
+        None, PATH, "PEM file with the certificate chain, for TLS without a proxy. Goes with tls_key."
+    )
+    tls_key: Path | None = _setting(None, PATH, "PEM file with the private key of tls_cert.")
+    drain: float = _setting(
+        30.0, DURATION, "How long requests in flight may go on after SIGTERM; what container platforms grant."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is written to stderr."""
+
+    level: str = _setting(
+        "info",
+        one_of("debug", "info", "warning", "error"),
+        "The least severity written; info is a line per start.",
+    )
+    format: str = _setting(
+        "text", one_of("text", "json"), "text for people, json (one object a line) for collectors."
+    )
+    access: bool = _setting(
+        True, FLAG, "One line per request; false saves its CPU where a proxy logs already."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the ledger and its views live."""
+
+    url: str | None = _setting(
+        None,
+        TEXT,
+        "SQLAlchemy URL such as postgresql+asyncpg://user@host/name; none keeps SQLite in the data folder.",
+        none="SQLite in the data folder",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client can ask of the server."""
+
+    manifest_bytes: int = _setting(
+        16 * 2**20,
+        SIZE,
+        "Largest OCI manifest. The specification asks for 4 MiB at least; indexes can be larger.",
+    )
+    header_bytes: int = _setting(
+        32 * 2**10, SIZE, "Longest request line or header field; tokens with many group claims reach 16 KiB."
+    )
+    buffer_bytes: int = _setting(
+        64 * 2**20,
+        SIZE,
+        "Memory for bodies in flight, all uploads of a worker together; beyond it senders wait.",
+    )
+    idle: float = _setting(
+        60.0, DURATION, "How long a request body may bring no byte. There is no deadline for the whole body."
+    )
+    stall: float = _setting(
+        60.0, DURATION, "How long a reader may take no byte before its connection is cut."
+    )
+    keepalive: float = _setting(
+        75.0,
+        DURATION,
+        "How long a connection may be idle or sit on an unfinished request head; proxies use 60 s.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Unfinished work."""
+
+    max_bytes: int | None = _setting(
+        None, SIZE, "Largest single blob; the disk is the limit.", none="no limit"
+    )
+    open: int = _setting(10_000, COUNT, "Sessions open at once; each is a file and a row.")
+    expiry: float = _setting(
+        24 * 3600.0, DURATION, "How long a session without a new byte is kept for resumption."
+    )
+    draft_expiry: float = _setting(
+        24 * 3600.0, DURATION, "How long a package draft without a change is kept."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRule:
+    """`[[repository]]` in the file: what holds for repositories whose name matches. The first match decides.
+
+    `match` is a glob (`*` any characters with slashes, `?` one, `[...]` a set). `sparse` accepts manifests
+    whose blobs are absent, for partial mirrors. `immutable_tags` are globs of tags that never move once set.
+    """
+
+    match: str
+    sparse: bool = False
+    immutable_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it."""
+
+    server: Server = Server()
+    log: Log = Log()
+    database: Database = Database()
+    limits: Limits = Limits()
+    uploads: Uploads = Uploads()
+    repositories: tuple[RepositoryRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting by all its names."""
+
+    group: str
+    name: str
+    default: Any
+    kind: Kind
+    reason: str
+    none: str
+
+    @property
+    def key(self) -> str:
+        """`limits.idle`, or `listen` for those of the group `server`."""
+        return self.name if self.group == "server" else f"{self.group}.{self.name}"
+
+    @property
+    def dest(self) -> str:
+        return self.key.replace(".", "_")
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.dest.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.dest.upper()
+
+    def render(self, value: Any) -> str:
+        return self.none if value is None else self.kind.render(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and where each came from: `flag`, the variable's name, the file's path, or `default`."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    file: Path | None
+
+
+_GROUPS: Mapping[str, type[Any]] = {
+    "server": Server,
+    "log": Log,
+    "database": Database,
+    "limits": Limits,
+    "uploads": Uploads,
+}
+
+
+def options() -> Iterator[Option]:
+    """Every setting, in the order of this page."""
+    for group, cls in _GROUPS.items():
+        for entry in dataclasses.fields(cls):
+            meta = entry.metadata
+            yield Option(group, entry.name, entry.default, meta["kind"], meta["reason"], meta["none"])
+
+
+def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read all sources. `flags` maps `Option.dest` (and `config`) to text, None where it was not given.
+
+    Raises SettingsError for values and keys that cannot be used.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    variables = os.environ if environ is None else environ
+    known = {option.variable: option for option in options()}
+    _refuse_unknown(
+        (name for name in variables if name.startswith(PREFIX)),
+        {*known, PREFIX + "CONFIG"},
+        "environment variable",
+    )
+    path, document = _read_file(given, variables)
+    values: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
+    sources: dict[str, str] = {}
+    for option in options():
+        table = document if option.group == "server" else document.get(option.group, {})
+        if option.dest in given:
+            raw, source, said = given[option.dest], "flag", option.flag
+        elif option.variable in variables:
+            raw, source, said = variables[option.variable], option.variable, option.variable
+        elif option.name in table:
+            raw, source, said = table[option.name], str(path), f"{option.key} in {path}"
+        else:
+            sources[option.key] = "default"
+            continue
+        values[option.group][option.name] = _parse(option.kind, raw, said)
+        sources[option.key] = source
+    settings = Settings(
+        **{group: cls(**values[group]) for group, cls in _GROUPS.items()},
+        repositories=tuple(_rules(document.get("repository", []), path)),
+    )
+    _check(settings)
+    return Loaded(settings, sources, path)
+
+
+def _parse(kind: Kind, raw: Any, said: str) -> Any:
+    try:
+        return kind.parse(raw)
+    except ValueError as error:
+        raise SettingsError(f"{said} is {raw!r}: {error}") from None
+
+
+def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
+    """The named file, or the data folder's own; a named one must exist."""
+    named = given.get("config") or variables.get(PREFIX + "CONFIG")
+    if named:
+        path = Path(named).expanduser()
+    else:
+        data = given.get("data") or variables.get(PREFIX + "DATA") or "data"
+        path = Path(data).expanduser() / FILE_NAME
+        if not path.is_file():
+            return None, {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
+    top = {entry.name for entry in dataclasses.fields(Server)}
+    groups = set(_GROUPS) - {"server"}
+    _refuse_unknown(document, top | groups | {"repository"}, f"key in {path}:")
+    for group in groups & document.keys():
+        if not isinstance(document[group], dict):
+            raise SettingsError(f"{group} in {path} must be a table, written as [{group}]")
+        names = {entry.name for entry in dataclasses.fields(_GROUPS[group])}
+        _refuse_unknown(document[group], names, f"key in [{group}] of {path}:")
+    return path, document
+
+
+def _rules(raw: Any, path: Path | None) -> Iterator[RepositoryRule]:
+    if not isinstance(raw, list) or not all(isinstance(rule, dict) for rule in raw):
+        raise SettingsError(f"repository in {path} must be written as [[repository]], once for each rule")
+    for number, rule in enumerate(raw, 1):
+        where = f"[[repository]] number {number} of {path}"
+        _refuse_unknown(
+            rule, {entry.name for entry in dataclasses.fields(RepositoryRule)}, f"key in {where}:"
+        )
+        tags = rule.get("immutable_tags", [])
+        if not isinstance(tags, list):
+            raise SettingsError(f'immutable_tags in {where} must be a list of globs, such as ["v*"]')
+        yield RepositoryRule(
+            match=_parse(TEXT, rule.get("match"), f"match in {where}"),
+            sparse=_parse(FLAG, rule.get("sparse", False), f"sparse in {where}"),
+            immutable_tags=tuple(_parse(TEXT, tag, f"immutable_tags in {where}") for tag in tags),
+        )
+
+
+def _refuse_unknown(names: Any, known: set[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else "`artifact-store settings` lists all there are."
+            raise SettingsError(f"unknown {what} {name}; {hint}")
+
+
+def _check(settings: Settings) -> None:
+    """What no single value can tell."""
+    server = settings.server
+    if (server.tls_cert is None) != (server.tls_key is None):
+        raise SettingsError("tls_cert and tls_key go together; one of them is missing")
+    if server.workers < 1:
+        raise SettingsError("workers is 0: at least one process must serve")
+    smallest = 4 * 2**20
+    if settings.limits.manifest_bytes < smallest:
+        raise SettingsError(
+            "limits.manifest_bytes is below 4 MiB, which the specification asks a registry to accept"
+        )
+    if settings.limits.buffer_bytes < smallest:
+        raise SettingsError("limits.buffer_bytes is below 4 MiB: a few uploads would starve each other")

@@ -1,0 +1,75 @@
+"""Settings as people read them: the reference table, and what is set now. Passwords in URLs are masked."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from registry.server.settings import Loaded, Option, options
+
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+
+
+def as_markdown() -> str:
+    """The reference, one row a setting, as README.md carries it between two markers."""
+    rows = [
+        "| Setting | Flag | Environment | Unit | Default | Why |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| `{option.key}` | `{option.flag}` | `{option.variable}` | {option.kind.unit} "
+        f"| {option.render(option.default)} | {option.reason} |"
+        for option in options()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def as_text(loaded: Loaded) -> str:
+    """What is set: key, value, source, in columns."""
+    rows = [(option.key, _shown(loaded, option), loaded.sources[option.key]) for option in options()]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source}".rstrip() for key, value, source in rows]
+    for rule in loaded.settings.repositories:
+        tags = ", ".join(rule.immutable_tags) or "none"
+        lines.append(f"repository {rule.match}: sparse {str(rule.sparse).lower()}, immutable tags {tags}")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(loaded: Loaded) -> dict[str, Any]:
+    """`{"file", "settings": [{"key", "value", "source", ...}], "repositories"}`; bytes and seconds."""
+    return {
+        "file": None if loaded.file is None else str(loaded.file),
+        "settings": [
+            {
+                "key": option.key,
+                "value": _plain(_value(loaded, option)),
+                "default": _plain(option.default),
+                "source": loaded.sources[option.key],
+                "flag": option.flag,
+                "environment": option.variable,
+                "unit": option.kind.unit,
+            }
+            for option in options()
+        ],
+        "repositories": [
+            {"match": rule.match, "sparse": rule.sparse, "immutable_tags": list(rule.immutable_tags)}
+            for rule in loaded.settings.repositories
+        ],
+    }
+
+
+def _value(loaded: Loaded, option: Option) -> Any:
+    return getattr(getattr(loaded.settings, option.group), option.name)
+
+
+def _shown(loaded: Loaded, option: Option) -> str:
+    return mask(option.render(_value(loaded, option)))
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float)) else mask(str(value))
+
+
+def mask(text: str) -> str:
+    """`text` with the password of a URL replaced by asterisks."""
+    return _PASSWORD.sub(r"\1:****@", text)
