@@ -1,0 +1,46 @@
+"""The data plane: bytes by content address, embeddable without a server.
+
+    store = open_local(Path("data"))
+    content = await store.put(DEFAULT_DOMAIN, b"hello")
+    await store.get(DEFAULT_DOMAIN, content.blake3, limit=1024)
+    await store.close()
+
+It knows `registry.contract` and no other package of the house. Open a store where its event loop runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from registry.contract.dataplane import DataPlane
+from registry.dataplane.drivers.guard import Guard
+from registry.dataplane.drivers.local import LocalDriver
+from registry.dataplane.drivers.memory import MemoryDriver
+from registry.dataplane.engine import Engine
+from registry.dataplane.settings import DataPlaneSettings
+from registry.dataplane.workers import Workers
+
+__all__ = ["DataPlaneSettings", "open_local", "open_memory"]
+
+_DEFAULTS = DataPlaneSettings()
+
+
+def open_local(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:
+    """Open the store in folder `root`, making it when absent. Several processes may open one store at once.
+
+    Raises StoreError INTERNAL when its format is unknown or damaged (the message says what to do), and
+    OSError when the folder cannot be used.
+    """
+    workers = Workers(settings.threads)
+    try:
+        driver = LocalDriver(root, workers)
+    except BaseException:
+        workers.close()
+        raise
+    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, "local")
+
+
+def open_memory(*, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:
+    """A store in memory, gone when closed."""
+    workers = Workers(settings.threads)
+    return Engine(Guard(MemoryDriver(), settings.observer, settings.operations), workers, settings, "memory")

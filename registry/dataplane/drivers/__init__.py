@@ -1,0 +1,1 @@
+"""One storage medium each, behind `port.Driver`; `guard` wraps them all."""

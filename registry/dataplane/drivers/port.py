@@ -1,0 +1,216 @@
+"""The `Driver` port: what a storage medium must do for the engine, in prose that the driver suite checks.
+
+Two things live on a medium: *objects*, whole and immutable under a key, and *stages*, which grow until they
+become an object or are dropped. A stage is worked on only through a *hold*, of which there is one at a time.
+On a local disk a stage is a file and a hold its file lock; on an object store a stage is the series
+`uploads/<id>/<offset>`, one object per hold that wrote, copied together by the server at `Hold.commit`.
+
+Every method may raise Transient (try again later) and Permanent (somebody has to look); each lists what it
+raises besides. **What is unsure is never Missing**: deletions and 404s trust it. Foreign exceptions of a
+driver (OSError and the like) are classified by `guard`, so a driver itself raises only what it knows better.
+A call whose task is cancelled either did not begin or runs to its end before the cancellation passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from registry.contract.dataplane import DomainId
+
+#: No single read or write is larger, in bytes: larger ones leave the CPU's cache and cost double.
+LARGEST_PIECE = 1 << 20
+
+Piece = bytes | bytearray | memoryview
+Pieces = Sequence[Piece]
+
+
+class DriverError(Exception):
+    """What the medium answered. The text is one sentence for the operator and holds no secret."""
+
+
+class Missing(DriverError):
+    """The medium works and surely holds nothing there."""
+
+
+class Transient(DriverError):
+    """The medium cannot just now: trying again later may help."""
+
+
+class Permanent(DriverError):
+    """The medium cannot, and trying again does not help."""
+
+
+class Full(DriverError):
+    """No room is left (disk, quota). What was there before is unharmed."""
+
+
+class Busy(DriverError):
+    """Somebody else, perhaps another process, has the hold of this stage."""
+
+
+class Moved(DriverError):
+    """The stage is `length` bytes long, which is not where the caller wanted to go on."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the stage is {length} bytes long")
+        self.length = length
+
+
+class Area(StrEnum):
+    """The parts of a store that hold objects."""
+
+    CONTENT = "content"
+    QUARANTINE = "quarantine"
+
+
+class ObjectKey(NamedTuple):
+    """Where an object is: `hex` is the 64 digits of its BLAKE3. `paths.object_key` checks and makes it."""
+
+    area: Area
+    domain: DomainId
+    hex: str
+
+
+class StageKey(NamedTuple):
+    """Which stage: `id` is a UUID in canonical form. `paths.stage_key` checks and makes it."""
+
+    domain: DomainId
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """A stage as found: `length` in bytes, `touched` in microseconds since the epoch.
+
+    Two equal `revision`s of one stage mean that nobody changed a byte in between.
+    """
+
+    length: int
+    touched: int
+    revision: str
+
+
+class OpenObject(Protocol):
+    """An object held open: it stays readable although the key may be deleted meanwhile."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def fd(self) -> int | None:
+        """A descriptor of a plain file with exactly these bytes, for sendfile; None where there is none."""
+        ...
+
+    async def read(self, start: int, length: int) -> bytes:
+        """Exactly `length` bytes (at most LARGEST_PIECE) from `start`; fewer held is Permanent."""
+        ...
+
+    def close(self) -> None:
+        """Let go. Idempotent."""
+        ...
+
+
+class Hold(Protocol):
+    """The one hold of a stage."""
+
+    @property
+    def found(self) -> StageInfo:
+        """The stage as it was when the hold began, before `first` was written."""
+        ...
+
+    async def write(self, pieces: Pieces) -> None:
+        """Append `pieces`, together at most LARGEST_PIECE. After an error none of them count. Raises Full."""
+        ...
+
+    async def read(self, start: int, length: int) -> bytes:
+        """Exactly `length` bytes (at most LARGEST_PIECE) of the stage; fewer held is Permanent."""
+        ...
+
+    async def settle(self) -> StageInfo:
+        """End the writing: later holds find what was written, and the answer says how. Raises Full."""
+        ...
+
+    async def commit(self, key: ObjectKey) -> None:
+        """Make the stage the object `key`, durable against power loss when this returns; the stage is gone.
+
+        An object of that key and the same size stays as it is; one of another size is replaced. Killed at
+        any instant, it leaves the stage or the object whole, perhaps both. After an error the stage is as
+        it was, shorter where the medium lost some of it, or already the object where only the last sync
+        failed. Raises Full.
+        """
+        ...
+
+    async def drop(self) -> None:
+        """Delete the stage. Need not be durable."""
+        ...
+
+    async def release(self) -> None:
+        """Let others have the stage. Always called last; never suspends for long, never raises."""
+        ...
+
+
+class Driver(Protocol):
+    """A storage medium."""
+
+    async def put(self, key: ObjectKey, data: bytes) -> None:
+        """Write a whole object (a few MiB at most), durable on return, all or nothing.
+
+        An object of that key and the same size stays as it is. Raises Full.
+        """
+        ...
+
+    async def size(self, key: ObjectKey) -> int:
+        """Bytes. Raises Missing."""
+        ...
+
+    async def open(self, key: ObjectKey) -> OpenObject:
+        """Open for reading. Raises Missing."""
+        ...
+
+    async def delete(self, key: ObjectKey) -> int:
+        """Delete durably and return the size it had. Raises Missing."""
+        ...
+
+    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
+        """Move durably, replacing what is at `to`. Raises Missing."""
+        ...
+
+    def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:
+        """Every object of the area (and domain) with its size, in no particular order.
+
+        What changes during the walk may be seen or not. Raises nothing more.
+        """
+        ...
+
+    async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:
+        """Take the hold of a stage, making the stage when there is none, and write `first`.
+
+        With `offset`, a stage of another length raises Moved, nothing written. `first` is as in
+        `Hold.write`. Raises Busy at once when another has it, Moved, Full.
+        """
+        ...
+
+    async def stage(self, stage: StageKey) -> StageInfo:
+        """The stage as it is now, held or not. Raises Missing."""
+        ...
+
+    def stages(self) -> AsyncIterator[tuple[StageKey, StageInfo]]:
+        """Every stage, in no particular order."""
+        ...
+
+    async def free(self) -> int | None:
+        """Bytes that may still be written, None where nobody knows."""
+        ...
+
+    async def probe(self) -> None:
+        """Write, sync and delete something small. Raises Full."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. Nothing else is called afterwards. Idempotent."""
+        ...

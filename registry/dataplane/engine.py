@@ -1,0 +1,334 @@
+"""The engine: the `DataPlane` protocol over any driver.
+
+Appends are described in appending.py and intake.py, what a commit owes to power loss in the driver port and
+drivers/staging.py. The engine adds digests, claims, and the contract's errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from registry.contract.dataplane import (
+    Content,
+    DomainId,
+    Location,
+    OpenFile,
+    RestoreStatus,
+    Stage,
+    StageStatus,
+    StorageUse,
+    Verification,
+)
+from registry.contract.digest import ALWAYS, Algorithm, Digest, MultiHasher
+from registry.contract.errors import ErrorKind, StoreError
+from registry.dataplane.appending import Appending
+from registry.dataplane.claims import Claims
+from registry.dataplane.drivers.port import (
+    LARGEST_PIECE,
+    Area,
+    Busy,
+    Driver,
+    Hold,
+    Missing,
+    OpenObject,
+    Piece,
+    StageInfo,
+    StageKey,
+)
+from registry.dataplane.failures import Translated, offset_mismatch
+from registry.dataplane.hashing import RunningHashes, absorb, hash_all
+from registry.dataplane.intake import Budget
+from registry.dataplane.paths import checked_domain, object_key, stage_key
+from registry.dataplane.settings import DataPlaneSettings
+from registry.dataplane.workers import Workers
+
+#: Seconds between two tries to take a stage that another process holds.
+_RETRY = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBlob:
+    """A whole blob as an open file; implements `OpenFile`."""
+
+    fd: int
+    _object: OpenObject
+
+    @property
+    def size(self) -> int:
+        return self._object.size
+
+    def close(self) -> None:
+        self._object.close()
+
+
+class Engine:
+    """One store. Owns `workers` and `driver` and closes both; belongs to one event loop."""
+
+    def __init__(self, driver: Driver, workers: Workers, settings: DataPlaneSettings, location: str) -> None:
+        self._driver = driver
+        self._workers = workers
+        self._settings = settings
+        self._location = location
+        self._claims = Claims(settings.patience)
+        self._running = RunningHashes(settings.running_hashes)
+        self.budget = Budget(settings.buffer_budget, min(settings.batch, LARGEST_PIECE))
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._closed = False
+
+    # --- bytes come in ---------------------------------------------------------------------------------
+
+    async def append(
+        self, stage: Stage, offset: int, body: AsyncIterable[bytes], limit: int | None = None
+    ) -> int:
+        key = stage_key(stage)
+        with self._changing():
+            async with self._claims.claim(key):
+                length = (await self._info(key)).length
+                if length != offset:
+                    raise offset_mismatch(length)
+                appending = Appending(
+                    key,
+                    stage.announced,
+                    offset,
+                    workers=self._workers,
+                    budget=self.budget,
+                    running=self._running,
+                    take_hold=self._hold,
+                )
+                return await appending.run(body, limit)
+
+    async def staged(self, stage: Stage) -> StageStatus:
+        with Translated():
+            info = await self._info(stage_key(stage))
+            return StageStatus(info.length, info.touched)
+
+    async def commit(self, stage: Stage, expected: Digest | None) -> Content:
+        key = stage_key(stage)
+        with self._changing():
+            async with self._claims.claim(key), self._held(key) as hold:
+                hasher = await self._hasher(key, hold, stage.announced, expected)
+                content = _content(hasher, hold.found.length)
+                if expected is not None and not any(expected.matches(known) for known in content.digests):
+                    if content.size == 0:
+                        await hold.drop()  # made only by this hold, or as good as none
+                    raise StoreError(
+                        ErrorKind.DIGEST_MISMATCH, f"the {content.size} bytes received are not {expected}"
+                    )
+                await hold.commit(object_key(key.domain, content.blake3))
+                self._running.forget(key)
+                return content
+
+    async def discard(self, stage: Stage) -> None:
+        key = stage_key(stage)
+        with self._changing():
+            async with self._claims.claim(key):
+                self._running.forget(key)
+                try:
+                    await self._driver.stage(key)
+                except Missing:
+                    return
+                async with self._held(key) as hold:
+                    await hold.drop()
+
+    async def put(self, domain: DomainId, data: bytes, extra: Algorithm | None = None) -> Content:
+        with self._changing():
+            hasher = MultiHasher((*ALWAYS, extra) if extra is not None else ALWAYS)
+            await absorb(self._workers, hasher, [data])
+            content = _content(hasher, len(data))
+            await self._driver.put(object_key(domain, content.blake3), data)
+            return content
+
+    # --- bytes go out ----------------------------------------------------------------------------------
+
+    async def size(self, domain: DomainId, address: Digest) -> int:
+        with Translated():
+            return await self._driver.size(object_key(domain, address))
+
+    async def read(
+        self, domain: DomainId, address: Digest, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        with Translated():
+            blob = await self._driver.open(object_key(domain, address))
+        try:
+            if not 0 <= start <= blob.size:
+                raise StoreError(
+                    ErrorKind.RANGE_UNSATISFIABLE,
+                    f"the content has {blob.size} bytes",
+                    detail={"size": blob.size},
+                )
+            end = blob.size if length is None else min(blob.size, start + length)
+            while start < end:
+                with Translated():
+                    piece = await blob.read(start, min(LARGEST_PIECE, end - start))
+                yield piece
+                start += len(piece)
+        finally:
+            blob.close()
+
+    async def get(self, domain: DomainId, address: Digest, limit: int) -> bytes:
+        with Translated():
+            blob = await self._driver.open(object_key(domain, address))
+            try:
+                if blob.size > limit:
+                    raise StoreError(
+                        ErrorKind.TOO_LARGE, f"the content has {blob.size} bytes; the limit is {limit}"
+                    )
+                pieces = [
+                    await blob.read(start, min(LARGEST_PIECE, blob.size - start))
+                    for start in range(0, blob.size, LARGEST_PIECE)
+                ]
+            finally:
+                blob.close()
+            hasher = MultiHasher((Algorithm.BLAKE3,))
+            await absorb(self._workers, hasher, pieces)
+            if not hasher.digests()[Algorithm.BLAKE3].matches(address):
+                raise StoreError(
+                    ErrorKind.CONTENT_UNKNOWN, f"the bytes held under {address} are corrupt; push them again"
+                )
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def open_file(self, domain: DomainId, address: Digest) -> OpenFile | None:
+        with Translated():
+            blob = await self._driver.open(object_key(domain, address))
+            if blob.fd is not None:
+                return OpenBlob(blob.fd, blob)
+            blob.close()
+            return None
+
+    # --- care ------------------------------------------------------------------------------------------
+
+    async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
+        hasher, _ = await self._read_all(domain, address, algorithm)
+        return hasher.digests()[algorithm]
+
+    async def verify(self, domain: DomainId, address: Digest) -> Verification:
+        hasher, size = await self._read_all(domain, address, Algorithm.BLAKE3)
+        found = hasher.digests()[Algorithm.BLAKE3]
+        fault = None if found.matches(address) else f"the bytes held are {found}"
+        return Verification(domain, address, size, fault)
+
+    async def contents(self, domain: DomainId | None = None) -> AsyncIterator[tuple[DomainId, Digest, int]]:
+        with Translated():
+            chosen = None if domain is None else checked_domain(domain)
+            async for key, size in self._driver.objects(Area.CONTENT, chosen):
+                yield key.domain, Digest(Algorithm.BLAKE3, key.hex), size
+
+    async def stages(self) -> AsyncIterator[tuple[Stage, StageStatus]]:
+        with Translated():
+            async for key, info in self._driver.stages():
+                yield Stage(key.domain, key.id), StageStatus(info.length, info.touched)
+
+    async def remove(self, domain: DomainId, address: Digest) -> int:
+        with self._changing():
+            try:
+                return await self._driver.delete(object_key(domain, address))
+            except Missing:
+                return 0
+
+    async def quarantine(self, domain: DomainId, address: Digest) -> None:
+        with self._changing():
+            try:
+                await self._driver.rename(
+                    object_key(domain, address), object_key(domain, address, Area.QUARANTINE)
+                )
+            except Missing:
+                return
+
+    async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
+        await self.size(domain, address)
+        return (Location(self._location),)
+
+    async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
+        await self.size(domain, address)
+        return RestoreStatus.AVAILABLE
+
+    async def use(self) -> StorageUse:
+        with Translated():
+            sizes = [size async for _, size in self._driver.objects(Area.CONTENT)]
+            staged = [info.length async for _, info in self._driver.stages()]
+            return StorageUse(sum(sizes), sum(staged), await self._driver.free(), len(sizes))
+
+    async def check_writable(self) -> None:
+        with self._changing():
+            await self._driver.probe()
+
+    async def close(self) -> None:
+        self._closed = True
+        while self._active:
+            self._idle.clear()
+            await self._idle.wait()
+        self._workers.close()
+        self._driver.close()
+
+    # --- within ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A change that `close` waits for, with the contract's errors. Raises UNAVAILABLE when closed."""
+        if self._closed:
+            raise StoreError(ErrorKind.UNAVAILABLE, "the store is closed")
+        self._active += 1
+        try:
+            with Translated():
+                yield
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    async def _info(self, key: StageKey) -> StageInfo:
+        try:
+            return await self._driver.stage(key)
+        except Missing:
+            return StageInfo(0, 0, "")
+
+    async def _hold(self, key: StageKey, offset: int | None, first: list[Piece]) -> Hold:
+        """Take the hold, waiting with patience for another process to end. Raises as `Driver.hold`."""
+        for _ in range(int(self._settings.patience / _RETRY)):
+            try:
+                return await self._driver.hold(key, offset, first)
+            except Busy:
+                await asyncio.sleep(_RETRY)
+        return await self._driver.hold(key, offset, first)
+
+    @asynccontextmanager
+    async def _held(self, key: StageKey) -> AsyncIterator[Hold]:
+        hold = await self._hold(key, None, [])
+        try:
+            yield hold
+        finally:
+            await hold.release()
+
+    async def _hasher(
+        self, key: StageKey, hold: Hold, announced: Algorithm | None, expected: Digest | None
+    ) -> MultiHasher:
+        """The digests of a held stage: those so far if they are good for it, else from its bytes."""
+        wanted = {*ALWAYS}
+        if announced is not None:
+            wanted.add(announced)
+        if expected is not None:
+            wanted.add(expected.algorithm)
+        hasher = self._running.take(key, hold.found.revision)
+        if hasher is None or not wanted <= hasher.algorithms:
+            hasher = await hash_all(self._workers, hold, hold.found.length, wanted)
+        self._running.keep(key, hold.found.revision, hasher)
+        return hasher
+
+    async def _read_all(
+        self, domain: DomainId, address: Digest, algorithm: Algorithm
+    ) -> tuple[MultiHasher, int]:
+        with Translated():
+            blob = await self._driver.open(object_key(domain, address))
+            try:
+                return await hash_all(self._workers, blob, blob.size, (algorithm,)), blob.size
+            finally:
+                blob.close()
+
+
+def _content(hasher: MultiHasher, size: int) -> Content:
+    digests = hasher.digests()
+    return Content(digests[Algorithm.BLAKE3], digests[Algorithm.SHA256], size, digests.get(Algorithm.SHA512))

@@ -1,0 +1,56 @@
+"""From what a driver raises to what the contract promises."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from registry.contract.errors import ErrorKind, StoreError
+from registry.dataplane.claims import busy
+from registry.dataplane.drivers.port import Busy, DriverError, Full, Missing, Moved, Transient
+
+#: Seconds after which a client may try again when the medium cannot now.
+RETRY_AFTER = 5
+
+
+def offset_mismatch(length: int) -> StoreError:
+    return StoreError(
+        ErrorKind.OFFSET_MISMATCH,
+        f"the upload holds {length} bytes; go on from there",
+        detail={"offset": length},
+    )
+
+
+def store_error(error: DriverError) -> StoreError:
+    """The one place where driver errors become `StoreError`s."""
+    if isinstance(error, Missing):
+        return StoreError(ErrorKind.CONTENT_UNKNOWN, "this store does not hold that content")
+    if isinstance(error, Moved):
+        return offset_mismatch(error.length)
+    if isinstance(error, Busy):
+        return busy()
+    if isinstance(error, Full):
+        return StoreError(
+            ErrorKind.STORAGE_FULL, f"the storage is full; free some space and try again ({error})"
+        )
+    if isinstance(error, Transient):
+        return StoreError(
+            ErrorKind.UNAVAILABLE,
+            f"the storage cannot answer now; try again later ({error})",
+            detail={"retry_after": RETRY_AFTER},
+        )
+    return StoreError(ErrorKind.INTERNAL, f"the storage failed ({error})")
+
+
+class Translated:
+    """`with Translated():` lets DriverErrors leave as StoreErrors and everything else as it is."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, DriverError):
+            raise store_error(error) from error

@@ -1,0 +1,60 @@
+"""The store's format version: written when a store is made, checked whenever one is opened."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+
+from registry.contract.errors import ErrorKind, StoreError
+
+FORMAT = 1
+NAME = "FORMAT"
+_LINE = re.compile(r"artifact-store data plane, format ([0-9]{1,9})\n")
+
+
+def ensure_format(root: Path) -> None:
+    """Check the format file of the store at `root`, or make it (durably) in a folder that holds no store yet.
+
+    The file comes before the first folder of a store, so content without it is a store that lost it.
+    Raises INTERNAL for an unknown format, with what to do.
+    """
+    try:
+        text = (root / NAME).read_text("ascii", errors="replace")
+    except FileNotFoundError:
+        if (root / "content").exists():
+            raise StoreError(
+                ErrorKind.INTERNAL,
+                f"{root} holds content but no file {NAME}; put that file back from a backup, or choose an "
+                "empty folder for a new store",
+            ) from None
+        _write(root)
+        return
+    found = _LINE.fullmatch(text)
+    if found is None:
+        raise StoreError(
+            ErrorKind.INTERNAL, f"{root / NAME} is damaged; put it back from a backup of the store"
+        )
+    if int(found[1]) > FORMAT:
+        raise StoreError(
+            ErrorKind.INTERNAL,
+            f"the store at {root} has format {found[1]} and this program knows up to {FORMAT}; open it with "
+            "the artifact-store version that wrote it, or a newer one",
+        )
+
+
+def _write(root: Path) -> None:
+    temporary = root / f".{NAME}.{uuid.uuid4()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, f"artifact-store data plane, format {FORMAT}\n".encode("ascii"))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    temporary.replace(root / NAME)
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
