@@ -1,2 +1,1 @@
-"""HTTP mechanics that both faces share: bodies, ranges, conditions, sending. The only home of aiohttp's server
-side below `registry.server`; it knows no use case."""
+"""What both faces need of HTTP: bodies, ranges, conditions, and answers that leave fast."""
