@@ -1,0 +1,84 @@
+"""The data folder: made on first use, and locked against commands that need it alone.
+
+    DATA/lock       flock: shared by every process that serves, exclusive for `rebuild` and the like
+
+The kernel drops the lock with its last holder, so a crash leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+_NAME = "lock"
+
+
+class FolderBusyError(Exception):
+    """Somebody holds the folder in a way that excludes us; the message says who and what to do."""
+
+
+class FolderLock:
+    """A lock held until `close`, or until the last process that inherited it has ended."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd: int | None = fd
+
+    def close(self) -> None:
+        """Let go. Idempotent."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def create_folder(data: Path) -> None:
+    """Make the data folder, for its owner only, where there is none. Raises OSError."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def lock_shared(data: Path) -> FolderLock:
+    """The lock of a process that serves. Raises FolderBusyError while an offline command works, OSError."""
+    fd = _open(data)
+    if not _try(fd, fcntl.LOCK_SH):
+        holder = os.pread(fd, 200, 0).decode("utf-8", "replace").strip() or "an offline command"
+        os.close(fd)
+        raise FolderBusyError(f"{data} is being worked on by {holder}; start again when it has ended")
+    return FolderLock(fd)
+
+
+def lock_exclusive(data: Path, purpose: str) -> FolderLock:
+    """The lock of an offline command such as `rebuild`; `purpose` is its name, for those who are kept out.
+
+    Raises FolderBusyError while a server or another such command has the folder, OSError.
+    """
+    fd = _open(data)
+    if not _try(fd, fcntl.LOCK_EX):
+        os.close(fd)
+        raise FolderBusyError(
+            f"{data} is in use by a server or another command; stop that first, since {purpose} needs the "
+            "folder for itself"
+        )
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"artifact-store {purpose} (process {os.getpid()})\n".encode(), 0)
+    return FolderLock(fd)
+
+
+def _open(data: Path) -> int:
+    return os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try(fd: int, mode: int) -> bool:
+    try:
+        fcntl.flock(fd, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
