@@ -115,7 +115,7 @@ def test_tags_and_manifests(
     assert oras("manifest fetch", f"{remote}:pretty").out == (shell.home / "pretty.json").read_text()
 
     oras("manifest delete", "--force", f"{remote}@{digest}")
-    shell.refused(program, "resolve", "--plain-http", f"{remote}:v1")
+    shell.refused("not found", program, "resolve", "--plain-http", f"{remote}:v1")
     assert oras("repo tags", remote).lines == ["pretty"]
 
 
@@ -126,7 +126,7 @@ def test_single_blobs(oras: Oras, program: Path, shell: Shell, remote: str, hund
     oras("blob fetch", "--output", "fetched.bin", reference)
     assert material.sha256(shell.home / "fetched.bin") == material.sha256(blob)
     oras("blob delete", "--force", reference)
-    shell.refused(program, "blob", "fetch", "--plain-http", "--output", "gone.bin", reference)
+    shell.refused("not found", program, "blob", "fetch", "--plain-http", "--output", "gone.bin", reference)
 
 
 def test_a_broken_download_is_resumed(shell: Shell, remote: str, big_file: Path) -> None:
