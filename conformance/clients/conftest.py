@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -65,3 +66,13 @@ def hundred_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of BIG_MIB. To be read only."""
     return material.big_file(tmp_path_factory.mktemp("big") / "big.bin", from_environment().big_mib)
+
+
+@pytest.fixture
+def oras_py(server: Server) -> Any:
+    """oras-py's client, over plain HTTP."""
+    if not from_environment().require_all:
+        pytest.importorskip("oras.client", reason="oras-py is missing: pip install oras")
+    import oras.client  # type: ignore[import-untyped]  # optional, hence here
+
+    return oras.client.OrasClient(hostname=server.host, insecure=True)

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -43,6 +44,13 @@ def test_native_up_oras_down(
     manifest = shell.run(oras, "manifest", "fetch", "--plain-http", f"{remote}:v1").json
     assert manifest["config"]["mediaType"] == "application/vnd.artifact-store.package.v1+cbor"
     assert manifest["annotations"]["stage"] == "walk"
+
+
+def test_native_up_oras_py_down(
+    package: str, oras_py: Any, remote: str, hundred_files: Path, tmp_path: Path
+) -> None:
+    oras_py.pull(target=f"{remote}:v1", outdir=str(tmp_path / "out"))
+    assert material.digests(tmp_path / "out") == material.digests(hundred_files)
 
 
 def test_a_native_package_is_still_one_after_a_copy_by_oras(
@@ -120,7 +128,7 @@ def test_a_native_package_refers_to_an_image(
     assert report["artifactType"] == "application/vnd.walk.report.v1"
 
 
-def test_a_chart_and_an_image_read_as_packages(
+def test_charts_and_images_read_as_packages(
     curl: Curl, shell: Shell, server: Server, native: str, remote: str, repository: str
 ) -> None:
     helm = need("helm")
@@ -138,6 +146,12 @@ def test_a_chart_and_an_image_read_as_packages(
     read = curl(f"{native}/packages/{repository}:image").json
     assert read["manifest_digest"] == made.manifest.digest
     assert [entry["size"] for entry in read["files"]] == [len(made.blobs[1].content)]
+
+    (shell.home / "layer.tar").write_bytes(images.tar({"etc/greeting": b"hello"}))
+    shell.run(need("crane"), "--insecure", "append", "-f", "layer.tar", "-t", f"{remote}:docker")
+    docker = curl(f"{native}/packages/{repository}:docker").json
+    assert docker["media_type"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert len(docker["files"]) == 1
 
 
 def test_deletion_on_one_face_shows_on_the_other(
