@@ -1,0 +1,81 @@
+"""The list of repositories: not in the specification, but expected by many tools (docker's API)."""
+
+from ..bench import Bench
+from ..exchange import Exchange
+from ..expect import document, holds, listed, status
+from ..manifest import image
+from ..plan import Level
+from ..repository import Repository
+from ..rule import Skip, named, rule
+from ..wire import next_link
+
+PAGE_LIMIT = 2000
+
+
+def _catalog(bench: Bench, query: str = "") -> Exchange:
+    answer = bench.wire.send("GET", f"/v2/_catalog{query}")
+    if answer.status in (401, 403, 404, 405):
+        raise Skip(f"the registry has no _catalog ({answer.status}), as it may")
+    return status(answer, 200)
+
+
+def _names(answer: Exchange) -> list[str]:
+    return [str(name) for name in listed(answer, document(answer).get("repositories"), "repositories")]
+
+
+def _three(bench: Bench) -> list[Repository]:
+    made = [bench.repository() for _ in range(3)]
+    for repository in made:
+        repository.push(image(bench.source, "sha256"), "here")
+    return made
+
+
+def _walk(bench: Bench, answer: Exchange) -> list[str]:
+    found = _names(answer)
+    for _ in range(PAGE_LIMIT):
+        link = next_link(answer)
+        if link is None:
+            break
+        answer = status(bench.wire.send("GET", link), 200)
+        found += _names(answer)
+    return found
+
+
+@rule("catalog", "_catalog", Level.TRAP, "a repository is listed once something was pushed to it")
+def listed_there(bench: Bench) -> None:
+    _catalog(bench)
+    wanted = {repository.name for repository in _three(bench)}
+    answer = _catalog(bench, "?n=1000")
+    found = _walk(bench, answer)
+    holds(answer, wanted <= set(found), f"{sorted(wanted)} among the repositories", f"{len(found)} others")
+
+
+@rule(
+    "catalog",
+    "_catalog",
+    Level.TRAP,
+    "pages hold each repository once, in order",
+    named({str(n): n for n in (50, 333)}),
+)
+def pages(bench: Bench, count: int) -> None:
+    _catalog(bench)
+    wanted = {repository.name for repository in _three(bench)}
+    answer = _catalog(bench, f"?n={count}")
+    holds(answer, len(_names(answer)) <= count, f"at most {count} repositories", f"{len(_names(answer))}")
+    found = _walk(bench, answer)
+    holds(
+        answer,
+        len(set(found)) == len(found),
+        "no repository twice",
+        f"{len(found) - len(set(found))} repeated",
+    )
+    holds(answer, wanted <= set(found), "the repositories pushed to", "other repositories")
+
+
+@rule("catalog", "_catalog", Level.TRAP, "last begins the list after a repository")
+def after(bench: Bench) -> None:
+    _catalog(bench)
+    first, second, _ = sorted(repository.name for repository in _three(bench))
+    answer = _catalog(bench, f"?n=2&last={first}")
+    found = _names(answer)
+    holds(answer, found[:1] == [second], f"{second} first, which is next after {first}", str(found))
