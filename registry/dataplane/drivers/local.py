@@ -21,7 +21,7 @@ from registry.dataplane.drivers.port import (
     StageInfo,
     StageKey,
 )
-from registry.dataplane.drivers.staging import LocalHold, StageFile, adopt, boot_id, info, read_exactly
+from registry.dataplane.drivers.staging import LocalHold, StageFile, adopt, boot_id, holds, info, read_exactly
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.format import ensure_format
 from registry.dataplane.paths import STAGING, is_address, is_domain, is_stage, object_place, stage_place
@@ -94,6 +94,11 @@ class LocalDriver:
         await self._workers.run(lambda: self._put(key, data))
 
     def _put(self, key: ObjectKey, data: bytes) -> None:
+        path, name = object_place(key)
+        with self._tree.folder(path, make=True) as folder:
+            if holds(folder, name, len(data)):
+                os.fsync(folder)  # whoever put it there may not have come to this yet
+                return
         # A stage like any other, so that what a crash leaves behind is listed and reaped like any other.
         file = StageFile(self._tree, self._boot, StageKey(key.domain, str(uuid.uuid4())))
         try:

@@ -31,27 +31,27 @@ class DriverError(Exception):
     """What the medium answered. The text is one sentence for the operator and holds no secret."""
 
 
-class Missing(DriverError):
+class Missing(DriverError):  # noqa: N818 - DESIGN.md names them so
     """The medium works and surely holds nothing there."""
 
 
-class Transient(DriverError):
+class Transient(DriverError):  # noqa: N818 - DESIGN.md names them so
     """The medium cannot just now: trying again later may help."""
 
 
-class Permanent(DriverError):
+class Permanent(DriverError):  # noqa: N818 - DESIGN.md names them so
     """The medium cannot, and trying again does not help."""
 
 
-class Full(DriverError):
+class Full(DriverError):  # noqa: N818 - DESIGN.md names them so
     """No room is left (disk, quota). What was there before is unharmed."""
 
 
-class Busy(DriverError):
+class Busy(DriverError):  # noqa: N818 - DESIGN.md names them so
     """Somebody else, perhaps another process, has the hold of this stage."""
 
 
-class Moved(DriverError):
+class Moved(DriverError):  # noqa: N818 - DESIGN.md names them so
     """The stage is `length` bytes long, which is not where the caller wanted to go on."""
 
     def __init__(self, length: int) -> None:

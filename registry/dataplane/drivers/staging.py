@@ -152,7 +152,7 @@ class StageFile:
     def commit(self, key: ObjectKey) -> None:
         path, name = object_place(key)
         with self._tree.folder(path, make=True) as target:
-            if _is_there(name, target, self.length):
+            if holds(target, name, self.length):
                 self.drop()
             else:
                 self._sync()
@@ -201,7 +201,8 @@ def _mark(fd: int) -> int:
         return 0
 
 
-def _is_there(name: str, folder: int, size: int) -> bool:
+def holds(folder: int, name: str, size: int) -> bool:
+    """Whether a folder (a descriptor) has a plain file of that name and size in bytes."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

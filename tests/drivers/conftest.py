@@ -1,0 +1,37 @@
+"""Every driver, opened empty and checked for leftovers afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from registry.dataplane.drivers.guard import Guard
+from registry.dataplane.drivers.local import LocalDriver
+from registry.dataplane.drivers.memory import MemoryDriver
+from registry.dataplane.drivers.port import Area, Driver
+from registry.dataplane.settings import ignore
+from registry.dataplane.workers import Workers
+from tests.drivers.leftovers import open_below, threads
+
+DRIVERS: dict[str, Callable[[Path, Workers], Driver]] = {
+    "memory": lambda root, workers: MemoryDriver(),
+    "local": LocalDriver,
+}
+
+
+@pytest.fixture(params=sorted(DRIVERS))
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+    """A driver under guard. Fails when a test leaves a stage, an unlisted file, a descriptor or a thread."""
+    root = tmp_path / "store"
+    workers = Workers(4)
+    guarded = Guard(DRIVERS[request.param](root, workers), ignore, 8)
+    yield guarded
+    assert [stage async for stage in guarded.stages()] == []
+    listed = {key.hex for area in Area async for key, _ in guarded.objects(area)}
+    workers.close()
+    guarded.close()
+    assert {path.name for path in root.rglob("*") if path.is_file()} <= listed | {"FORMAT"}
+    assert open_below(tmp_path) == []
+    assert threads() == []
