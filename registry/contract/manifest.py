@@ -122,8 +122,8 @@ def parse_manifest(data: bytes, content_type: str | None) -> Manifest:
     subject = _descriptor(document["subject"], "subject") if document.get("subject") is not None else None
     annotations = _annotations(document.get("annotations"), "annotations")
     artifact_type = document.get("artifactType")
-    if artifact_type is not None and not isinstance(artifact_type, str):
-        _refuse("artifactType must be a string")
+    if artifact_type is not None and (not isinstance(artifact_type, str) or "\0" in artifact_type):
+        _refuse("artifactType must be a string without NUL")
     if media_type in _INDEX_TYPES:
         if "layers" in document or "config" in document:
             _refuse("an index has no 'layers' and no 'config'")
@@ -226,7 +226,7 @@ def _opaque(document: dict[str, Any], media_type: str) -> Manifest:
     artifact_type = document.get("artifactType")
     return Manifest(
         media_type,
-        artifact_type if isinstance(artifact_type, str) and artifact_type else None,
+        artifact_type if isinstance(artifact_type, str) and artifact_type and "\0" not in artifact_type else None,
         tuple(edges),
         subjects[0].descriptor if subjects else None,
         annotations,
@@ -258,8 +258,8 @@ def _descriptor(item: Any, where: str) -> Descriptor:
     if not isinstance(item, dict):
         _refuse(f"{where} is not a descriptor")
     media_type, digest, size = item.get("mediaType"), item.get("digest"), item.get("size")
-    if not isinstance(media_type, str):
-        _refuse(f"{where}.mediaType must be a string")
+    if not isinstance(media_type, str) or "\0" in media_type:
+        _refuse(f"{where}.mediaType must be a string without NUL")
     if not isinstance(digest, str):
         _refuse(f"{where}.digest must be a string")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**63:

@@ -1,0 +1,9 @@
+"""The control plane: what bytes mean. One ledger, its views, and the use cases of both faces.
+
+`open_store` gives a store without any server: the registry is a library first.
+"""
+
+from registry.control.core import Limits, RepositoryPolicy, SystemClock, UuidIdentifiers
+from registry.control.store import Store, open_store
+
+__all__ = ["Limits", "RepositoryPolicy", "Store", "SystemClock", "UuidIdentifiers", "open_store"]

@@ -1,0 +1,88 @@
+"""Blobs of a repository: read, mount, delete."""
+
+from __future__ import annotations
+
+from registry.contract.digest import Digest
+from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.events import BlobUnlinked
+from registry.contract.model import Reading
+from registry.contract.names import Repository
+from registry.control import recording, usage_of
+from registry.control.access import Action, Caller
+from registry.control.reading import absence, open_reading
+from registry.control.sql import lookups
+from registry.control.sql.lookups import BlobRow
+from registry.control.sql.projection import MISSING
+from registry.control.sql.transaction import Transaction
+
+
+class BlobService:
+    """Implements `registry.contract.store.Blobs`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._core = caller.core
+
+    async def get(self, repository: Repository, digest: Digest) -> Reading:
+        self._caller.may(Action.PULL, repository)
+        row = await self._core.database.fetch_one(
+            lookups.BLOB_OF_REPOSITORY, {"repository": repository, "digest": str(digest)}
+        )
+        if row is None:
+            raise absence(ErrorKind.BLOB_UNKNOWN, digest)
+        return await open_reading(
+            self._core, self._caller.principal.id, BlobRow.of(row), digest, ErrorKind.BLOB_UNKNOWN
+        )
+
+    async def mount(self, repository: Repository, digest: Digest, source: Repository | None) -> bool:
+        self._caller.may(Action.PUSH, repository)
+        if source is not None:
+            self._caller.may(Action.PULL, source)
+
+        def change(tx: Transaction) -> bool:
+            known = lookups.find_repository(tx.connection, repository)
+            domain = known.domain if known else self._core.policies.of(repository).domain
+            if source is not None:
+                row = lookups.first(
+                    tx.connection, lookups.BLOB_OF_REPOSITORY, repository=source, digest=str(digest)
+                )
+            else:
+                row = lookups.first(
+                    tx.connection,
+                    lookups.BLOB_OF_STORE,
+                    digest=str(digest),
+                    domain=domain,
+                    principal=self._caller.principal.id,
+                    now=tx.now,
+                )
+            if row is None:
+                return False
+            blob = BlobRow.of(row)
+            if blob.domain != domain or blob.state == MISSING:
+                return False
+            target = recording.ensure_repository(tx, self._core, repository)
+            recording.link_blob(tx, target, blob)
+            return True
+
+        return await self._core.database.write(self._caller.principal.id, change)
+
+    async def delete(self, repository: Repository, digest: Digest) -> None:
+        self._caller.may(Action.DELETE, repository)
+
+        def change(tx: Transaction) -> None:
+            row = lookups.first(
+                tx.connection, lookups.BLOB_OF_REPOSITORY, repository=repository, digest=str(digest)
+            )
+            if row is None or not row[5]:
+                raise absence(ErrorKind.BLOB_UNKNOWN, digest)
+            blob = BlobRow.of(row)
+            users = usage_of.manifests_naming(tx.connection, repository, blob.id)
+            if users:
+                raise StoreError(
+                    ErrorKind.IN_USE,
+                    f"{digest} is used by {len(users)} manifest(s) of {repository}: delete those first",
+                    detail={"used_by": users},
+                )
+            tx.emit(BlobUnlinked(repository, blob.address))
+
+        await self._core.database.write(self._caller.principal.id, change)

@@ -1,0 +1,89 @@
+"""Content by its address alone, and where it lies (A1, A7)."""
+
+from __future__ import annotations
+
+from registry.contract.dataplane import DomainId, Location, RestoreStatus, RetrievalTier
+from registry.contract.digest import Digest
+from registry.contract.errors import ErrorKind
+from registry.contract.events import LocationChanged
+from registry.contract.model import Reading
+from registry.control.access import Action, Caller
+from registry.control.core import Core
+from registry.control.reading import absence, open_reading
+from registry.control.sql import lookups
+from registry.control.sql.lookups import BlobRow
+from registry.control.sql.projection import MISSING
+from registry.control.sql.transaction import Transaction
+
+_LOCATIONS = """
+SELECT location, retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id ORDER BY location
+"""
+
+
+class ContentService:
+    """Implements `registry.contract.store.Contents`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._core = caller.core
+
+    async def get(self, address: Digest) -> Reading:
+        blob = await self._find(address)
+        return await open_reading(
+            self._core, self._caller.principal.id, blob, address, ErrorKind.CONTENT_UNKNOWN
+        )
+
+    async def locations(self, address: Digest) -> tuple[Location, ...]:
+        blob = await self._find(address)
+        rows = await self._core.database.fetch(_LOCATIONS, {"blob_id": blob.id})
+        return tuple(
+            Location(name, RetrievalTier(tier), RestoreStatus(status) if status else None)
+            for name, tier, status in rows
+        )
+
+    async def restore(self, address: Digest) -> RestoreStatus:
+        blob = await self._find(address)
+        status = await self._core.dataplane.restore(blob.domain, blob.address)
+        places = await self.locations(address)
+        away = [place for place in places if place.tier in {RetrievalTier.COLD, RetrievalTier.ARCHIVE}]
+
+        def change(tx: Transaction) -> None:
+            for place in away:
+                if place.restore_status is not status:
+                    tx.emit(
+                        LocationChanged(
+                            blob.domain, blob.address, place.name, place.tier.value, status.value
+                        )
+                    )
+
+        await self._core.database.write(self._caller.principal.id, change)
+        return status
+
+    async def _find(self, address: Digest) -> BlobRow:
+        self._caller.may(Action.PULL)
+        row = await self._core.database.fetch_one(
+            lookups.BLOB_OF_STORE,
+            {
+                "digest": str(address),
+                "domain": "",
+                "principal": self._caller.principal.id,
+                "now": self._core.clock.now(),
+            },
+        )
+        blob = BlobRow.of(row) if row else None
+        if blob is None or blob.state == MISSING:
+            raise absence(ErrorKind.CONTENT_UNKNOWN, address)
+        return blob
+
+
+async def set_tier(
+    core: Core, actor: str, domain: DomainId, address: Digest, location: str, tier: RetrievalTier
+) -> None:
+    """Say that a location of content is of `tier` now: what a mover of bytes calls when it is done."""
+
+    def change(tx: Transaction) -> None:
+        if lookups.find_blob(tx.connection, domain, address) is None:
+            raise absence(ErrorKind.CONTENT_UNKNOWN, address)
+        tx.emit(LocationChanged(domain, address, location, tier.value, None))
+
+    await core.database.write(actor, change)

@@ -1,0 +1,105 @@
+"""What every use case of the control plane is given: the ports, the limits and the policies."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, DomainId
+from registry.contract.model import Principal
+from registry.contract.names import Repository, Tag, subject_of_tag
+from registry.contract.ports import Clock, Identifiers
+from registry.control.cache import ByteCache
+from registry.control.sql.database import Database
+
+MICROSECOND = 1
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on input. Sizes in bytes, times in microseconds."""
+
+    #: A pushed manifest. Clients stop at 4 MiB; distribution-spec asks to accept at least that.
+    manifest_bytes: int = 16 * 1024 * 1024
+    #: A native package's OCI manifest, so that every client can pull it (DECISIONS 21).
+    package_manifest_bytes: int = 4 * 1024 * 1024
+    #: One blob; None for no bound but the disk.
+    blob_bytes: int | None = None
+    #: An upload session that receives nothing for so long is dropped.
+    upload_idle: int = DAY
+    #: Sessions one principal may have open at once.
+    open_uploads: int = 10_000
+    #: A draft lives so long after its last change.
+    draft_idle: int = DAY
+    #: Content is held for who completed or touched it, and a completed native session answers again, so long.
+    content_lease: int = DAY
+    #: Files of one draft or package.
+    package_files: int = 100_000
+    #: Memory for the bytes of manifests.
+    manifest_cache_bytes: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPolicy:
+    """What holds for the repositories whose name matches `match` (a glob; the first that matches counts)."""
+
+    match: str = "*"
+    #: Accept manifests whose blobs are absent, as partial replicas need it.
+    sparse: bool = False
+    #: Tags matching one of these globs cannot be moved or removed. Signature and fallback tags always can.
+    immutable_tags: tuple[str, ...] = ()
+    #: Deduplication boundary, fixed when the repository is created.
+    domain: DomainId = DEFAULT_DOMAIN
+
+    def forbids_moving(self, tag: Tag) -> bool:
+        return subject_of_tag(tag) is None and any(fnmatchcase(tag, pattern) for pattern in self.immutable_tags)
+
+
+_DEFAULT_POLICY = RepositoryPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The configured policies, in order."""
+
+    repositories: tuple[RepositoryPolicy, ...] = ()
+
+    def of(self, repository: Repository) -> RepositoryPolicy:
+        for policy in self.repositories:
+            if fnmatchcase(repository, policy.match):
+                return policy
+        return _DEFAULT_POLICY
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1000
+
+
+class UuidIdentifiers:
+    """Random UUIDs, version 4."""
+
+    def new(self) -> str:
+        return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The store's parts. `authorizer` decides what a principal may do; it raises or returns."""
+
+    database: Database
+    dataplane: DataPlane
+    clock: Clock
+    identifiers: Identifiers
+    limits: Limits
+    policies: Policies
+    manifest_cache: ByteCache
+    authorize: Callable[[Principal, str, Repository | None], None] = field(repr=False)

@@ -1,0 +1,179 @@
+"""Manifests and tags: get, put, delete, list; and who refers to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry.contract.digest import Algorithm, Digest
+from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.events import ManifestDeleted, TagDeleted
+from registry.contract.manifest import Descriptor, parse_manifest
+from registry.contract.model import ManifestAccepted, Page, Precondition, StoredManifest
+from registry.contract.names import Reference, Repository, Tag
+from registry.control import referrers, usage_of
+from registry.control.access import Action, Caller
+from registry.control.manifest_storing import Incoming, check_children, store_manifest
+from registry.control.package_reading import native_package
+from registry.control.paging import page_by_key
+from registry.control.reading import absence, read_whole
+from registry.control.recording import restore_required
+from registry.control.sql import lookups
+from registry.control.sql.lookups import ManifestRow
+from registry.control.sql.projection import AWAY, MISSING
+from registry.control.sql.transaction import Transaction
+from registry.control.typed_metadata import check_foreign
+
+
+class ManifestService:
+    """Implements `registry.contract.store.Manifests`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._core = caller.core
+
+    async def get(self, repository: Repository, reference: Reference) -> StoredManifest:
+        self._caller.may(Action.PULL, repository)
+        row = await self.find(repository, reference)
+        if row is None or row.state == MISSING:
+            raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
+        if row.state == AWAY:
+            raise restore_required(row.address)
+        data = await read_whole(self._core, self._caller.principal.id, row.domain, row.address, row.size)
+        if data is None:
+            raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
+        return StoredManifest(row.digest, row.media_type, data)
+
+    async def find(self, repository: Repository, reference: Reference) -> ManifestRow | None:
+        """The manifest's row. A tag is looked up anew each time, so it is never stale."""
+        database = self._core.database
+        if isinstance(reference, Digest):
+            row = await database.fetch_one(
+                lookups.MANIFEST_BY_DIGEST, {"repository": repository, "digest": str(reference)}
+            )
+        else:
+            row = await database.fetch_one(
+                lookups.MANIFEST_BY_TAG, {"repository": repository, "tag": reference}
+            )
+        return ManifestRow.of(row) if row else None
+
+    async def put(
+        self,
+        repository: Repository,
+        reference: Reference,
+        content_type: str | None,
+        data: bytes,
+        *,
+        tags: Sequence[Tag] = (),
+        precondition: Precondition | None = None,
+    ) -> ManifestAccepted:
+        self._caller.may(Action.PUSH, repository)
+        core, actor = self._core, self._caller.principal.id
+        if len(data) > core.limits.manifest_bytes:
+            raise StoreError(
+                ErrorKind.TOO_LARGE, f"a manifest may have {core.limits.manifest_bytes} bytes"
+            )
+        algorithm = reference.algorithm if isinstance(reference, Digest) else Algorithm.SHA256
+        digest = Digest.of(data, algorithm)
+        if isinstance(reference, Digest) and not digest.matches(reference):
+            raise StoreError(ErrorKind.DIGEST_MISMATCH, f"the manifest's digest is {digest}, not {reference}")
+        manifest = parse_manifest(data, content_type)
+        names = tuple(dict.fromkeys(tags if isinstance(reference, Digest) else (reference, *tags)))
+        sparse = core.policies.of(repository).sparse
+        await core.database.read(lambda connection: check_children(connection, repository, manifest, sparse=sparse))
+        package = await native_package(core, actor, repository, manifest, data)
+        schema_version = await check_foreign(core, actor, repository, manifest, package)
+        content = await core.dataplane.put(core.policies.of(repository).domain, data, algorithm)
+        incoming = Incoming(manifest, content, digest, package, schema_version)
+
+        def change(tx: Transaction) -> bool:
+            check_precondition(tx, repository, reference, precondition)
+            return store_manifest(tx, core, repository, incoming, names)
+
+        created = await core.database.write(actor, change)
+        return ManifestAccepted(digest, created, manifest.subject.digest if manifest.subject else None, names)
+
+    async def delete(self, repository: Repository, reference: Reference) -> None:
+        self._caller.may(Action.DELETE, repository)
+
+        def change(tx: Transaction) -> None:
+            if isinstance(reference, Digest):
+                delete_manifest(tx, repository, self._row(tx, repository, digest=reference))
+            else:
+                self._row(tx, repository, tag=reference)
+                self._check_mutable(repository, reference)
+                tx.emit(TagDeleted(repository, reference))
+
+        await self._core.database.write(self._caller.principal.id, change)
+
+    async def tags(self, repository: Repository, *, after: str | None, limit: int) -> Page[Tag]:
+        self._caller.may(Action.PULL, repository)
+        found = await self._core.database.fetch_one(lookups.REPOSITORY, {"repository": repository})
+        if found is None:
+            raise absence(ErrorKind.REPOSITORY_UNKNOWN, repository)
+        if limit <= 0:
+            return Page(())
+        rows = await self._core.database.fetch(
+            lookups.TAGS_PAGE, {"repository_id": found[0], "after": after or "", "limit": limit + 1}
+        )
+        return page_by_key([Tag(row[0]) for row in rows], limit)
+
+    async def repositories(self, *, after: str | None, limit: int) -> Page[Repository]:
+        self._caller.may(Action.PULL)
+        if limit <= 0:
+            return Page(())
+        rows = await self._core.database.fetch(
+            lookups.REPOSITORIES_PAGE, {"after": after or "", "limit": limit + 1}
+        )
+        return page_by_key([Repository(row[0]) for row in rows], limit)
+
+    async def referrers(
+        self, repository: Repository, subject: Digest, *, artifact_type: str | None, after: str | None, limit: int
+    ) -> Page[Descriptor]:
+        self._caller.may(Action.PULL, repository)
+        return await self._core.database.read(
+            lambda connection: referrers.page(connection, repository, subject, artifact_type, after, limit)
+        )
+
+    def _row(
+        self, tx: Transaction, repository: Repository, *, tag: Tag | None = None, digest: Digest | None = None
+    ) -> ManifestRow:
+        row = lookups.find_manifest(tx.connection, repository, tag=tag, digest=digest)
+        if row is None:
+            raise absence(ErrorKind.MANIFEST_UNKNOWN, str(tag or digest))
+        return row
+
+    def _check_mutable(self, repository: Repository, tag: Tag) -> None:
+        if self._core.policies.of(repository).forbids_moving(tag):
+            raise StoreError(ErrorKind.HELD, f"the tag {tag} is immutable in {repository}")
+
+
+def delete_manifest(tx: Transaction, repository: Repository, row: ManifestRow) -> None:
+    """Remove a manifest and its tags. Raises IN_USE while an index lists it."""
+    users = usage_of.manifests_naming(tx.connection, repository, row.blob_id)
+    if users:
+        raise StoreError(
+            ErrorKind.IN_USE,
+            f"{row.digest} is listed by {len(users)} index(es) of {repository}: delete those first",
+            detail={"used_by": users},
+        )
+    for (tag,) in lookups.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
+        tx.emit(TagDeleted(repository, tag))
+    tx.emit(ManifestDeleted(repository, row.address))
+
+
+def check_precondition(
+    tx: Transaction, repository: Repository, reference: Reference, precondition: Precondition | None
+) -> None:
+    """RFC 9110 13.1.1 and 13.1.2, decided inside the transaction that writes."""
+    if precondition is None or (not precondition.if_match and not precondition.if_absent):
+        return
+    by_digest = reference if isinstance(reference, Digest) else None
+    by_tag = None if isinstance(reference, Digest) else reference
+    current = lookups.find_manifest(tx.connection, repository, tag=by_tag, digest=by_digest)
+    if precondition.if_absent and current is not None:
+        raise StoreError(ErrorKind.PRECONDITION_FAILED, f"{reference} exists already: it is {current.digest}")
+    if precondition.if_match:
+        names = set(lookups.digests_of(tx.connection, current.blob_id)) if current else set()
+        if not names.intersection(map(str, precondition.if_match)):
+            stands = f"it is {current.digest}" if current else "it does not exist"
+            raise StoreError(ErrorKind.PRECONDITION_FAILED, f"{reference} is not what If-Match names: {stands}")

@@ -1,0 +1,266 @@
+"""Packages: put, promote, read, delete, list and search (A8, A9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from registry.contract.dataplane import Content, DomainId
+from registry.contract.digest import Algorithm, Digest
+from registry.contract.errors import ErrorKind, FieldError, StoreError
+from registry.contract.events import TagDeleted
+from registry.contract.manifest import Descriptor, parse_manifest
+from registry.contract.model import (
+    NewFile,
+    NewPackage,
+    Package,
+    PackageAccepted,
+    PackageSummary,
+    Page,
+    Precondition,
+    Reading,
+    Search,
+)
+from registry.contract.names import Reference, Repository, Tag
+from registry.contract.package import PackageFile, PackageManifest, encode_package, package_digest
+from registry.contract.package_oci import EMPTY_CONTENT, to_oci_manifest
+from registry.contract.package_rules import check_package
+from registry.contract.store import FileReading
+from registry.control import package_lists, recording, usage_of
+from registry.control.access import Action, Caller
+from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
+from registry.control.manifests import ManifestService, check_precondition, delete_manifest
+from registry.control.package_reading import read_package, sha256_of
+from registry.control.promotion import promote
+from registry.control.reading import StoredFile, StoredReading, absence, open_reading
+from registry.control.sql import lookups
+from registry.control.sql.lookups import BlobRow, ManifestRow
+from registry.control.sql.projection import MISSING
+from registry.control.sql.transaction import Transaction
+from registry.control.typed_metadata import check_metadata
+
+
+class PackageService:
+    """Implements `registry.contract.store.Packages`."""
+
+    def __init__(self, caller: Caller, manifests: ManifestService) -> None:
+        self._caller = caller
+        self._core = caller.core
+        self._manifests = manifests
+
+    async def put(
+        self,
+        repository: Repository,
+        version: Tag,
+        package: NewPackage,
+        precondition: Precondition | None = None,
+    ) -> PackageAccepted:
+        self._caller.may(Action.PUSH, repository)
+        core, actor = self._core, self._caller.principal.id
+        check_package(package)
+        schema = await check_metadata(core, package.variant, package.metadata) if package.variant else None
+        domain, files = await self._resolve_files(repository, package.files)
+        subject = await self._resolve_subject(repository, package.subject)
+        canonical = PackageManifest(package.variant, package.metadata, package.labels, files, subject)
+        config = encode_package(canonical)
+        document = to_oci_manifest(canonical, config)
+        digest = Digest.of(document, Algorithm.SHA256)
+        await self._check_free(repository, version, digest)
+        kept = [await core.dataplane.put(domain, config)]
+        if not files:
+            kept.append(await core.dataplane.put(domain, EMPTY_CONTENT))
+        content = await core.dataplane.put(domain, document)
+        native = NativePackage(canonical, package_digest(config), schema)
+        incoming = Incoming(parse_manifest(document, None), content, digest, native)
+
+        def change(tx: Transaction) -> bool:
+            check_precondition(tx, repository, version, precondition)
+            if _stands_at(tx, repository, version, digest):
+                return False
+            self._link(tx, repository, domain, kept, files)
+            store_manifest(tx, core, repository, incoming, (version,))
+            return True
+
+        created = await core.database.write(actor, change)
+        return PackageAccepted(created, await self.get(repository, version))
+
+    async def promote(
+        self, repository: Repository, version: Tag, source: Repository, digest: Digest
+    ) -> PackageAccepted:
+        self._caller.may(Action.PUSH, repository)
+        self._caller.may(Action.PULL, source)
+        created = await promote(self._core, self._caller.principal.id, repository, version, source, digest)
+        return PackageAccepted(created, await self.get(repository, version))
+
+    async def get(self, repository: Repository, reference: Reference) -> Package:
+        self._caller.may(Action.PULL, repository)
+        row = await self._row(repository, reference)
+        return await read_package(self._core, self._caller.principal.id, repository, row)
+
+    async def file(
+        self, repository: Repository, reference: Reference, path: str
+    ) -> tuple[FileReading, Package]:
+        package = await self.get(repository, reference)
+        entry = next((file for file in package.files if file.relative_path == path), None)
+        if entry is None:
+            raise StoreError(ErrorKind.FILE_UNKNOWN, f"the package has no file {path!r}")
+        content = await self._open(repository, entry.digest, ErrorKind.FILE_UNKNOWN)
+        return StoredFile(entry.digest, content.size, path, entry.media_type, content), package
+
+    async def canonical(self, repository: Repository, reference: Reference) -> Reading:
+        self._caller.may(Action.PULL, repository)
+        row = await self._row(repository, reference)
+        if row.package_digest is None:
+            raise StoreError(
+                ErrorKind.PACKAGE_UNKNOWN, "a foreign artifact has no canonical manifest; read its OCI manifest"
+            )
+        return await self._open(repository, row.package_digest, ErrorKind.PACKAGE_UNKNOWN)
+
+    async def delete(self, repository: Repository, version: Tag) -> None:
+        self._caller.may(Action.DELETE, repository)
+
+        def change(tx: Transaction) -> None:
+            row = lookups.find_manifest(tx.connection, repository, tag=version)
+            if row is None:
+                raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{repository}:{version}")
+            if self._core.policies.of(repository).forbids_moving(version):
+                raise StoreError(ErrorKind.HELD, f"the version {version} is immutable in {repository}")
+            tx.emit(TagDeleted(repository, version))
+            others = lookups.first(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id)
+            if others is None and not usage_of.manifests_naming(tx.connection, repository, row.blob_id):
+                delete_manifest(tx, repository, row)
+
+        await self._core.database.write(self._caller.principal.id, change)
+
+    async def list(self, *, after: str | None, limit: int) -> Page[PackageSummary]:
+        self._caller.may(Action.PULL)
+        return await self._core.database.read(
+            lambda connection: package_lists.every(connection, after, limit)
+        )
+
+    async def versions(self, repository: Repository, *, after: str | None, limit: int) -> Page[PackageSummary]:
+        self._caller.may(Action.PULL, repository)
+        if await self._core.database.fetch_one(lookups.REPOSITORY, {"repository": repository}) is None:
+            raise absence(ErrorKind.REPOSITORY_UNKNOWN, repository)
+        return await self._core.database.read(
+            lambda connection: package_lists.versions(connection, repository, after, limit)
+        )
+
+    async def search(self, query: Search, *, after: str | None, limit: int) -> Page[PackageSummary]:
+        self._caller.may(Action.PULL, query.repository)
+        return await self._core.database.read(
+            lambda connection: package_lists.search(connection, query, after, limit)
+        )
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    async def _row(self, repository: Repository, reference: Reference) -> ManifestRow:
+        row = await self._manifests.find(repository, reference)
+        if row is None:
+            raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{repository} at {reference}")
+        return row
+
+    async def _open(self, repository: Repository, digest: Digest, absent: ErrorKind) -> StoredReading:
+        found = await self._core.database.fetch_one(
+            lookups.BLOB_OF_REPOSITORY, {"repository": repository, "digest": str(digest)}
+        )
+        if found is None:
+            raise absence(absent, digest)
+        return await open_reading(
+            self._core, self._caller.principal.id, BlobRow.of(found), digest, absent
+        )
+
+    async def _resolve_files(
+        self, repository: Repository, files: Sequence[NewFile]
+    ) -> tuple[DomainId, tuple[PackageFile, ...]]:
+        """Content that the package may name (DECISIONS 22). Anything else is VALIDATION_FAILED as if absent."""
+        principal = self._caller.principal.id
+
+        def query(connection: Any) -> tuple[DomainId, list[PackageFile], list[FieldError]]:
+            known = lookups.find_repository(connection, repository)
+            domain = known.domain if known else self._core.policies.of(repository).domain
+            resolved: list[PackageFile] = []
+            errors: list[FieldError] = []
+            now = self._core.clock.now()
+            for index, file in enumerate(files):
+                row = lookups.first(
+                    connection,
+                    lookups.BLOB_OF_STORE,
+                    digest=str(file.content),
+                    domain=domain,
+                    principal=principal,
+                    now=now,
+                )
+                blob = BlobRow.of(row) if row else None
+                if blob is None or blob.state == MISSING:
+                    errors.append(
+                        FieldError(f"/files/{index}/content_address", f"{file.content} is not known here: upload it first")
+                    )
+                    continue
+                sha256 = sha256_of(lookups.digests_of(connection, blob.id))
+                resolved.append(
+                    PackageFile(file.relative_path, blob.size, blob.address, sha256, file.media_type)
+                )
+            return domain, resolved, errors
+
+        domain, resolved, errors = await self._core.database.read(query)
+        if errors:
+            raise StoreError(
+                ErrorKind.VALIDATION_FAILED, "the package names content that is not there", errors=errors[:100]
+            )
+        return domain, tuple(resolved)
+
+    async def _resolve_subject(self, repository: Repository, subject: Digest | None) -> Descriptor | None:
+        if subject is None:
+            return None
+        row = await self._manifests.find(repository, subject)
+        if row is None:
+            raise StoreError(
+                ErrorKind.VALIDATION_FAILED,
+                "the subject is not there",
+                errors=[FieldError("/subject", f"{repository} has no manifest {subject}")],
+            )
+        return Descriptor(row.media_type, row.digest, row.size)
+
+    async def _check_free(self, repository: Repository, version: Tag, digest: Digest) -> None:
+        """Before any byte is stored; the transaction looks again."""
+        row = await self._manifests.find(repository, version)
+        if row is not None and row.digest != digest:
+            raise taken(repository, version, row.digest)
+
+    def _link(
+        self,
+        tx: Transaction,
+        repository: Repository,
+        domain: DomainId,
+        kept: Sequence[Content],
+        files: Sequence[PackageFile],
+    ) -> None:
+        """Config and files become blobs of the repository."""
+        target = recording.ensure_repository(tx, self._core, repository)
+        for content in kept:
+            recording.link_blob(tx, target, recording.record_content(tx, domain, content))
+        for address in dict.fromkeys(file.blake3 for file in files):
+            blob = lookups.find_blob(tx.connection, domain, address)
+            if blob is None or blob.state == MISSING:
+                raise StoreError(ErrorKind.VALIDATION_FAILED, f"the content {address} has gone meanwhile")
+            recording.link_blob(tx, target, blob)
+
+
+def taken(repository: Repository, version: Tag, digest: Digest) -> StoreError:
+    """The refusal of another body under a taken version (DECISIONS 20)."""
+    return StoreError(
+        ErrorKind.CONFLICT,
+        f"{repository}:{version} is taken by {digest}: choose another version",
+        detail={"manifest_digest": str(digest)},
+    )
+
+
+def _stands_at(tx: Transaction, repository: Repository, version: Tag, digest: Digest) -> bool:
+    """True when the version already is this manifest; raises CONFLICT when it is another."""
+    current = lookups.find_manifest(tx.connection, repository, tag=version)
+    if current is None:
+        return False
+    if current.digest != digest:
+        raise taken(repository, version, current.digest)
+    return True

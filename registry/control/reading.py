@@ -1,0 +1,96 @@
+"""Stored bytes ready to be read, with the check that they are really there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from registry.contract.dataplane import DataPlane, DomainId, OpenFile
+from registry.contract.digest import Digest
+from registry.contract.errors import ErrorKind, StoreError
+from registry.control import recording
+from registry.control.core import Core
+from registry.control.sql.lookups import BlobRow
+from registry.control.sql.projection import AWAY, MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReading:
+    """Implements `registry.contract.model.Reading` over the data plane.
+
+    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (DECISIONS 11).
+    """
+
+    digest: Digest
+    size: int
+    domain: DomainId
+    address: Digest
+    away: bool
+    dataplane: DataPlane
+
+    async def open_file(self) -> OpenFile | None:
+        if self.away:
+            raise recording.restore_required(self.address)
+        return await self.dataplane.open_file(self.domain, self.address)
+
+    async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        if self.away:
+            raise recording.restore_required(self.address)
+        async for piece in self.dataplane.read(self.domain, self.address, start, length):
+            yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """Implements `registry.contract.store.FileReading`."""
+
+    digest: Digest
+    size: int
+    relative_path: str
+    media_type: str
+    content: StoredReading
+
+    async def open_file(self) -> OpenFile | None:
+        return await self.content.open_file()
+
+    def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        return self.content.stream(start, length)
+
+
+async def open_reading(core: Core, actor: str, blob: BlobRow, digest: Digest, absent: ErrorKind) -> StoredReading:
+    """Ready `blob` for reading as `digest`; raises `absent` when its bytes are gone.
+
+    That the bytes are gone is written down before it is said, so that HEAD answers alike from then on.
+    """
+    if blob.state == MISSING:
+        raise absence(absent, digest)
+    if blob.state != AWAY:
+        try:
+            await core.dataplane.size(blob.domain, blob.address)
+        except StoreError as error:
+            if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+                raise
+            await recording.note_missing(core, actor, blob.domain, blob.address, "not found by a reader")
+            raise absence(absent, digest) from error
+    return StoredReading(digest, blob.size, blob.domain, blob.address, blob.state == AWAY, core.dataplane)
+
+
+async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, limit: int) -> bytes | None:
+    """A small object by the cache or the data plane, verified; None when its bytes are gone, which is noted."""
+    data = core.manifest_cache.get(domain, address)
+    if data is not None:
+        return data
+    try:
+        data = await core.dataplane.get(domain, address, limit)
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+            raise
+        await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
+        return None
+    core.manifest_cache.add(domain, address, data)
+    return data
+
+
+def absence(kind: ErrorKind, digest: Digest | str) -> StoreError:
+    """What is not there, said in one way for everybody."""
+    return StoreError(kind, f"{digest} is not known here", detail={"digest": str(digest)})

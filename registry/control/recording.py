@@ -1,0 +1,102 @@
+"""Steps that several mutations share: a repository comes to be, content is recorded, a blob is linked."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, update
+
+from registry.contract.dataplane import Content, DomainId
+from registry.contract.digest import Digest
+from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.events import (
+    BlobLinked,
+    ContentHealed,
+    ContentMissing,
+    ContentNamed,
+    ContentStored,
+    RepositoryCreated,
+)
+from registry.contract.names import Repository
+from registry.control.core import Core
+from registry.control.sql import lookups, tables
+from registry.control.sql.lookups import BlobRow, RepositoryRow
+from registry.control.sql.projection import MISSING
+from registry.control.sql.transaction import Transaction
+
+#: The location of a data plane that is embedded.
+LOCAL = "local"
+
+
+def ensure_repository(tx: Transaction, core: Core, name: Repository) -> RepositoryRow:
+    """The repository, created in its policy's domain when it is new."""
+    found = lookups.find_repository(tx.connection, name)
+    if found is None:
+        domain = core.policies.of(name).domain
+        found = RepositoryRow(tx.emit(RepositoryCreated(name, domain)), name, domain)
+    return found
+
+
+def record_content(tx: Transaction, domain: DomainId, content: Content) -> BlobRow:
+    """Say that bytes are durable. They are new, or healed, or get a further name, or nothing is new."""
+    known = lookups.find_blob(tx.connection, domain, content.blake3)
+    if known is None:
+        seq = tx.emit(ContentStored(domain, content.blake3, content.sha256, content.size, LOCAL))
+        known = lookups.BlobRow(seq, domain, content.blake3, content.size, "present")
+    elif known.state == MISSING:
+        tx.emit(ContentHealed(domain, content.blake3))
+    if content.sha512 is not None:
+        record_name(tx, known, content.sha512)
+    return known
+
+
+def record_name(tx: Transaction, blob: BlobRow, digest: Digest) -> None:
+    """One more digest of known content."""
+    if str(digest) not in lookups.digests_of(tx.connection, blob.id):
+        tx.emit(ContentNamed(blob.domain, blob.address, digest))
+
+
+def link_blob(tx: Transaction, repository: RepositoryRow, blob: BlobRow) -> None:
+    """Make `blob` one of the repository's blobs."""
+    row = lookups.first(
+        tx.connection, lookups.BLOB_OF_REPOSITORY, repository=repository.name, digest=str(blob.address)
+    )
+    if row is None or not row[5]:
+        tx.emit(BlobLinked(Repository(repository.name), blob.address))
+
+
+def lease_content(tx: Transaction, domain: DomainId, address: Digest, principal: str, until: int) -> None:
+    """Hold content for `principal` until then (microseconds), though nothing reaches it yet."""
+    lease = tables.content_leases
+    key = {"domain": domain, "content_address": str(address), "principal": principal}
+    renewed = tx.connection.execute(
+        update(lease)
+        .where(*(lease.c[name] == value for name, value in key.items()))
+        .values(expires_at=until)
+    )
+    if renewed.rowcount == 0:
+        tx.connection.execute(insert(lease), key | {"expires_at": until})
+
+
+def drop_upload(tx: Transaction, upload: str) -> None:
+    """Forget a session."""
+    tx.connection.execute(delete(tables.uploads).where(tables.uploads.c.id == upload))
+
+
+async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest, reason: str) -> None:
+    """A reader found bytes absent or corrupt: from now on the content answers as absent, and a push heals it."""
+
+    def change(tx: Transaction) -> None:
+        blob = lookups.find_blob(tx.connection, domain, address)
+        if blob is not None and blob.state != MISSING:
+            tx.emit(ContentMissing(domain, address, reason))
+
+    core.manifest_cache.drop(domain, address)
+    await core.database.write(actor, change)
+
+
+def restore_required(address: Digest) -> StoreError:
+    """The answer for bytes that are not at hand (A7)."""
+    return StoreError(
+        ErrorKind.RESTORE_REQUIRED,
+        f"the content {address} lies in a cold or archive location: ask for its restore, then read again",
+        detail={"retry_after": 60, "content_address": str(address)},
+    )

@@ -1,0 +1,1 @@
+"""Tables and queries: the only home of SQLAlchemy in the control plane."""

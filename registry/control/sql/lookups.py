@@ -1,0 +1,204 @@
+"""The look-ups of the request path: SQL text compiled once, run by position, on either engine.
+
+The same statements serve hot reads (`Database.fetch_one`) and mutations (`first`, inside a transaction), so
+that what a reader sees and what a writer decides by is one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+
+from registry.contract.dataplane import DomainId
+from registry.contract.digest import Digest
+
+_MANIFEST_COLUMNS = """
+SELECT m.id, m.repository_id, m.blob_id, r.domain, b.content_address, b.size, b.state, m.media_type, {digest},
+       m.package_digest, m.schema_version, m.created_at
+FROM repositories r
+"""
+
+MANIFEST_BY_TAG = (
+    _MANIFEST_COLUMNS.format(digest="d.digest")
+    + """
+JOIN tags t ON t.repository_id = r.id AND t.name = :tag
+JOIN manifests m ON m.id = t.manifest_id
+JOIN blobs b ON b.id = m.blob_id
+JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = t.digest_algorithm
+WHERE r.name = :repository
+"""
+)
+
+MANIFEST_BY_DIGEST = (
+    _MANIFEST_COLUMNS.format(digest="d.digest")
+    + """
+JOIN blob_digests d ON d.domain = r.domain AND d.digest = :digest
+JOIN manifests m ON m.repository_id = r.id AND m.blob_id = d.blob_id
+JOIN blobs b ON b.id = m.blob_id
+WHERE r.name = :repository
+"""
+)
+
+_BLOB_COLUMNS = "SELECT b.id, b.domain, b.content_address, b.size, b.state"
+
+#: Content that a repository has, as a blob or as a manifest.
+BLOB_OF_REPOSITORY = (
+    _BLOB_COLUMNS
+    + """, rb.as_blob, rb.as_manifest
+FROM repositories r
+JOIN blob_digests d ON d.domain = r.domain AND d.digest = :digest
+JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = d.blob_id
+JOIN blobs b ON b.id = d.blob_id
+WHERE r.name = :repository
+"""
+)
+
+#: Content that some repository has, or that is leased to the principal.
+BLOB_OF_STORE = (
+    _BLOB_COLUMNS
+    + """
+FROM blob_digests d
+JOIN blobs b ON b.id = d.blob_id
+WHERE d.digest = :digest AND (:domain = '' OR d.domain = :domain) AND (
+    EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = b.id)
+    OR EXISTS (SELECT 1 FROM content_leases l WHERE l.domain = b.domain
+               AND l.content_address = b.content_address AND l.principal = :principal AND l.expires_at > :now))
+ORDER BY b.id LIMIT 1
+"""
+)
+
+BLOB_BY_ADDRESS = (
+    _BLOB_COLUMNS + " FROM blobs b WHERE b.domain = :domain AND b.content_address = :content_address"
+)
+
+REPOSITORY = "SELECT id, name, domain FROM repositories WHERE name = :repository"
+
+DIGESTS_OF_BLOB = "SELECT digest FROM blob_digests WHERE blob_id = :blob_id ORDER BY digest"
+
+#: Every name of the content that `digest` names in the repository's domain; it need not be in the repository.
+DIGESTS_OF_SAME = """
+SELECT o.digest FROM repositories r
+JOIN blob_digests d ON d.domain = r.domain AND d.digest = :digest
+JOIN blob_digests o ON o.blob_id = d.blob_id
+WHERE r.name = :repository
+"""
+
+UPLOAD = """
+SELECT id, repository, domain, principal, size, expected, announced, content, expires_at
+FROM uploads WHERE id = :id
+"""
+
+TAGS_OF_MANIFEST = "SELECT name FROM tags WHERE manifest_id = :manifest_id ORDER BY name"
+
+TAGS_PAGE = """
+SELECT t.name FROM tags t WHERE t.repository_id = :repository_id AND t.name > :after
+ORDER BY t.name LIMIT :limit
+"""
+
+REPOSITORIES_PAGE = "SELECT name FROM repositories WHERE name > :after ORDER BY name LIMIT :limit"
+
+EVENTS_PAGE = "SELECT envelope FROM events WHERE seq > :after ORDER BY seq LIMIT :limit"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """A manifest of a repository. `digest` is the one asked for, or the tag's."""
+
+    id: int
+    repository_id: int
+    blob_id: int
+    domain: DomainId
+    address: Digest
+    size: int
+    state: str
+    media_type: str
+    digest: Digest
+    package_digest: Digest | None
+    schema_version: int | None
+    created_at: int
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> ManifestRow:
+        return cls(
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            Digest.parse(row[4]),
+            row[5],
+            row[6],
+            row[7],
+            Digest.parse(row[8]),
+            Digest.parse(row[9]) if row[9] else None,
+            row[10],
+            row[11],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """Content of a domain."""
+
+    id: int
+    domain: DomainId
+    address: Digest
+    size: int
+    state: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> BlobRow:
+        return cls(row[0], DomainId(row[1]), Digest.parse(row[2]), row[3], row[4])
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRow:
+    """A repository and its domain."""
+
+    id: int
+    name: str
+    domain: DomainId
+
+
+def first(connection: Connection, statement: str, **parameters: Any) -> Sequence[Any] | None:
+    """The first row of a look-up inside a transaction or snapshot."""
+    return connection.execute(_compiled(statement), parameters).first()
+
+
+def rows(connection: Connection, statement: str, **parameters: Any) -> list[Sequence[Any]]:
+    """All rows of a look-up inside a transaction or snapshot."""
+    return list(connection.execute(_compiled(statement), parameters))
+
+
+def find_manifest(
+    connection: Connection, repository: str, *, tag: str | None = None, digest: Digest | None = None
+) -> ManifestRow | None:
+    """By tag, else by digest."""
+    if tag is not None:
+        row = first(connection, MANIFEST_BY_TAG, repository=repository, tag=tag)
+    else:
+        row = first(connection, MANIFEST_BY_DIGEST, repository=repository, digest=str(digest))
+    return ManifestRow.of(row) if row else None
+
+
+def find_repository(connection: Connection, repository: str) -> RepositoryRow | None:
+    row = first(connection, REPOSITORY, repository=repository)
+    return RepositoryRow(row[0], row[1], DomainId(row[2])) if row else None
+
+
+def find_blob(connection: Connection, domain: DomainId, address: Digest) -> BlobRow | None:
+    row = first(connection, BLOB_BY_ADDRESS, domain=domain, content_address=str(address))
+    return BlobRow.of(row) if row else None
+
+
+def digests_of(connection: Connection, blob_id: int) -> list[str]:
+    """Every digest by which the content is known."""
+    return [row[0] for row in rows(connection, DIGESTS_OF_BLOB, blob_id=blob_id)]
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: str) -> TextClause:
+    return text(statement)

@@ -1,0 +1,274 @@
+"""The schema, on SQLite and PostgreSQL alike.
+
+Three kinds of tables. The *ledger* is the truth. *Views* are what it says, dropped and replayed by `rebuild`;
+their ids are the sequence numbers of the events that made the rows, so that a replay gives the same ones.
+*Operational* tables hold what is in flight (uploads, drafts, leases) and people's names; no replay knows them.
+Text that is paged over compares by bytes (SQLite does so anyway, PostgreSQL by collation "C").
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy import LargeBinary as Bytes
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+
+ledger = MetaData()
+views = MetaData()
+operational = MetaData()
+
+# --- the ledger (A3) ---------------------------------------------------------------------------------
+
+events = Table(
+    "events",
+    ledger,
+    Column("seq", Id, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("scope", Key),
+    Column("envelope", Bytes, nullable=False),
+)
+
+#: One row: the last sequence number and time. Writers on PostgreSQL queue on its lock.
+ledger_head = Table(
+    "ledger_head",
+    ledger,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+
+# --- views: bytes ------------------------------------------------------------------------------------
+
+#: Content of a domain, by its BLAKE3 address (A1). `state` is `present`, `missing` or `away` (A7).
+blobs = Table(
+    "blobs",
+    views,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("domain", Key, nullable=False),
+    Column("content_address", Key, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("state", Key, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("domain", "content_address", name="blobs_by_address"),
+)
+
+#: Every digest by which content is known (A2). `digest` is `<algorithm>:<hex>`.
+blob_digests = Table(
+    "blob_digests",
+    views,
+    Column("domain", Key, primary_key=True),
+    Column("digest", Key, primary_key=True),
+    Column("digest_algorithm", Key, nullable=False),
+    Column("blob_id", Id, nullable=False),
+    Index("blob_digests_by_blob", "blob_id"),
+    sqlite_with_rowid=False,
+)
+
+#: Where content lies (A7).
+storage_locations = Table(
+    "storage_locations",
+    views,
+    Column("blob_id", Id, primary_key=True, autoincrement=False),
+    Column("location", Key, primary_key=True),
+    Column("retrieval_tier", Key, nullable=False),
+    Column("restore_status", Key),
+    sqlite_with_rowid=False,
+)
+
+# --- views: meaning ----------------------------------------------------------------------------------
+
+repositories = Table(
+    "repositories",
+    views,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("name", Key, nullable=False, unique=True),
+    Column("domain", Key, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+#: What a repository has. The same bytes can be there as a blob and as a manifest.
+repository_blobs = Table(
+    "repository_blobs",
+    views,
+    Column("repository_id", Id, primary_key=True, autoincrement=False),
+    Column("blob_id", Id, primary_key=True, autoincrement=False),
+    Column("as_blob", Boolean, nullable=False),
+    Column("as_manifest", Boolean, nullable=False),
+    Index("repository_blobs_by_blob", "blob_id"),
+    sqlite_with_rowid=False,
+)
+
+#: `digest_algorithm`, `media_type` and the package columns come from the event, the rest from the bytes.
+manifests = Table(
+    "manifests",
+    views,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("repository_id", Id, nullable=False),
+    Column("blob_id", Id, nullable=False),
+    Column("media_type", Key, nullable=False),
+    Column("digest_algorithm", Key, nullable=False),
+    Column("package_digest", Key),
+    Column("schema_version", Integer),
+    Column("created_at", BigInteger, nullable=False),
+    Column("artifact_type", Key),
+    Column("subject_digest", Key),
+    Column("annotations", Text),
+    Column("variant", Key),
+    UniqueConstraint("repository_id", "blob_id", name="manifests_by_blob"),
+    Index("manifests_by_subject", "repository_id", "subject_digest", "id"),
+    Index("manifests_by_repository", "repository_id", "id"),
+)
+
+#: What a manifest names: config, layers and child manifests. A layer is a file of the package:
+#: `relative_path` is metadata, `digest` its content address (A1).
+manifest_edges = Table(
+    "manifest_edges",
+    views,
+    Column("manifest_id", Id, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("repository_id", Id, nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("digest", Key, nullable=False),
+    Column("digest_algorithm", Key, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", Key, nullable=False),
+    Column("relative_path", Key),
+    Index("manifest_edges_by_digest", "repository_id", "digest"),
+    Index("manifest_edges_by_path", "manifest_id", "relative_path"),
+    sqlite_with_rowid=False,
+)
+
+#: Typed metadata and labels, one row a scalar (A8). `value` is the scalar as canonical JSON.
+manifest_fields = Table(
+    "manifest_fields",
+    views,
+    Column("path", Key, primary_key=True),
+    Column("value", Key, primary_key=True),
+    Column("manifest_id", Id, primary_key=True, autoincrement=False),
+    Index("manifest_fields_by_manifest", "manifest_id"),
+    sqlite_with_rowid=False,
+)
+
+tags = Table(
+    "tags",
+    views,
+    Column("repository_id", Id, primary_key=True, autoincrement=False),
+    Column("name", Key, primary_key=True),
+    Column("manifest_id", Id, nullable=False),
+    Column("digest_algorithm", Key, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("tags_by_manifest", "manifest_id"),
+    sqlite_with_rowid=False,
+)
+
+metadata_schemas = Table(
+    "metadata_schemas",
+    views,
+    Column("variant", Key, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("content_address", Key, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("document", Text),
+)
+
+#: Counters, so that a report costs nothing. `exclusive` is what only this repository holds.
+repository_usage = Table(
+    "repository_usage",
+    views,
+    Column("repository_id", Id, primary_key=True, autoincrement=False),
+    Column("logical", BigInteger, nullable=False),
+    Column("exclusive", BigInteger, nullable=False),
+    Column("objects", BigInteger, nullable=False),
+)
+
+#: One row: what the whole store holds, each content once.
+store_usage = Table(
+    "store_usage",
+    views,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("logical", BigInteger, nullable=False),
+    Column("physical", BigInteger, nullable=False),
+    Column("objects", BigInteger, nullable=False),
+)
+
+# --- operational -------------------------------------------------------------------------------------
+
+#: Upload sessions. The bytes and their count are the data plane's; `content` is set once committed.
+uploads = Table(
+    "uploads",
+    operational,
+    Column("id", Key, primary_key=True),
+    Column("repository", Key),
+    Column("domain", Key, nullable=False),
+    Column("principal", Key, nullable=False),
+    Column("size", BigInteger),
+    Column("expected", Key),
+    Column("announced", Key),
+    Column("content", Key),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("uploads_by_expiry", "expires_at"),
+    Index("uploads_by_principal", "principal"),
+)
+
+drafts = Table(
+    "drafts",
+    operational,
+    Column("repository", Key, primary_key=True),
+    Column("version", Key, primary_key=True),
+    Column("principal", Key, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("drafts_by_expiry", "expires_at"),
+)
+
+draft_files = Table(
+    "draft_files",
+    operational,
+    Column("repository", Key, primary_key=True),
+    Column("version", Key, primary_key=True),
+    Column("relative_path", Key, primary_key=True),
+    Column("content_address", Key, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", Key, nullable=False),
+)
+
+#: Content that is held for somebody though no manifest or repository holds it yet (DECISIONS 10 and 22).
+content_leases = Table(
+    "content_leases",
+    operational,
+    Column("domain", Key, primary_key=True),
+    Column("content_address", Key, primary_key=True),
+    Column("principal", Key, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("content_leases_by_expiry", "expires_at"),
+)
+
+#: Who is behind a principal id. Erasable, and no event ever names them.
+principals = Table(
+    "principals",
+    operational,
+    Column("id", Key, primary_key=True),
+    Column("name", Key, nullable=False, unique=True),
+)
+
+#: Who does which background work; every write of a holder checks its fencing token (DECISIONS 3).
+work_leases = Table(
+    "work_leases",
+    operational,
+    Column("work", Key, primary_key=True),
+    Column("holder", Key, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)

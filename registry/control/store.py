@@ -1,0 +1,134 @@
+"""The store as a whole: opened, asked for sessions, closed. What a server, a tool or a library user holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.contract.dataplane import DataPlane
+from registry.contract.model import Principal, StoreUsage
+from registry.contract.names import Repository
+from registry.contract.ports import Clock, Identifiers
+from registry.control import reaper, usage
+from registry.control.access import Caller, allow_all
+from registry.control.blobs import BlobService
+from registry.control.cache import ByteCache
+from registry.control.contents import ContentService
+from registry.control.core import Core, Limits, Policies, RepositoryPolicy, SystemClock, UuidIdentifiers
+from registry.control.drafts import DraftService
+from registry.control.ledger import LedgerService
+from registry.control.manifests import ManifestService
+from registry.control.packages import PackageService
+from registry.control.principals import principal_named
+from registry.control.schemas import SchemaService
+from registry.control.sql.opening import open_database
+from registry.control.uploads import UploadService
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalSession:
+    """Implements `registry.contract.store.Session`: the use cases, bound to one principal."""
+
+    principal: Principal
+    uploads: UploadService
+    blobs: BlobService
+    manifests: ManifestService
+    packages: PackageService
+    drafts: DraftService
+    contents: ContentService
+    schemas: SchemaService
+    ledger: LedgerService
+    caller: Caller
+
+    async def usage(self, *, after: str | None, limit: int) -> StoreUsage:
+        return await usage.usage(self.caller, after=after, limit=limit)
+
+
+class Store:
+    """One content-addressed store. Made by `open_store`."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self._sessions: dict[str, PrincipalSession] = {}
+        self._background: asyncio.Task[None] | None = None
+
+    def for_principal(self, principal: Principal) -> PrincipalSession:
+        """What `principal` can do. Sessions hold no state and are kept, so that asking costs nothing."""
+        session = self._sessions.get(principal.id)
+        if session is None:
+            session = self._sessions[principal.id] = _session(Caller(self.core, principal))
+        return session
+
+    async def principal(self, name: str) -> Principal:
+        """The principal called `name`, who gets an id with the first call."""
+        return await principal_named(self.core, name)
+
+    def start_background(self) -> None:
+        """Begin to drop what has expired. One of several processes does the work, the others stand by."""
+        if self._background is None:
+            self._background = asyncio.create_task(reaper.run(self.core), name="reaper")
+
+    async def check(self) -> None:
+        """Readiness: the database answers and the data plane takes writes. Raises StoreError."""
+        await self.core.database.head()
+        await self.core.dataplane.check_writable()
+
+    async def close(self) -> None:
+        """Finish writes and let go of the database. The data plane belongs to who opened it."""
+        if self._background is not None:
+            self._background.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._background
+            self._background = None
+        await self.core.database.close()
+
+
+async def open_store(
+    dataplane: DataPlane,
+    database: str | Path,
+    *,
+    limits: Limits | None = None,
+    policies: tuple[RepositoryPolicy, ...] = (),
+    clock: Clock | None = None,
+    identifiers: Identifiers | None = None,
+    authorize: Callable[[Principal, str, Repository | None], None] = allow_all,
+) -> Store:
+    """Open the store whose ledger is in `database`: a file's path, or a `postgresql+asyncpg://` URL.
+
+    A file is created and migrated; a server's schema is checked, and made where there is none. Raises
+    StoreError UNAVAILABLE or INTERNAL with a sentence that says what to do.
+    """
+    limits = limits or Limits()
+    clock = clock or SystemClock()
+    core = Core(
+        database=await open_database(database, clock),
+        dataplane=dataplane,
+        clock=clock,
+        identifiers=identifiers or UuidIdentifiers(),
+        limits=limits,
+        policies=Policies(policies),
+        manifest_cache=ByteCache(limits.manifest_cache_bytes),
+        authorize=authorize,
+    )
+    return Store(core)
+
+
+def _session(caller: Caller) -> PrincipalSession:
+    uploads = UploadService(caller)
+    manifests = ManifestService(caller)
+    packages = PackageService(caller, manifests)
+    return PrincipalSession(
+        principal=caller.principal,
+        uploads=uploads,
+        blobs=BlobService(caller),
+        manifests=manifests,
+        packages=packages,
+        drafts=DraftService(caller, uploads, packages),
+        contents=ContentService(caller),
+        schemas=SchemaService(caller),
+        ledger=LedgerService(caller),
+        caller=caller,
+    )

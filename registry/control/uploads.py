@@ -1,0 +1,331 @@
+"""Uploads: bytes gather on a stage of the data plane, and become content when they are complete (A6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select, update
+
+from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
+from registry.contract.digest import Algorithm, Digest
+from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.model import Upload
+from registry.contract.names import Repository
+from registry.control import recording
+from registry.control.access import Action, Caller
+from registry.control.sql import lookups, tables
+from registry.control.sql.transaction import Transaction
+
+#: A body of a known length up to this is gathered in memory and stored in one step.
+_SMALL = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A session as the database has it; where its bytes stand is the data plane's to say."""
+
+    id: str
+    repository: Repository | None
+    domain: DomainId
+    size: int | None
+    expected: Digest | None
+    announced: Algorithm | None
+    content: Content | None
+    expires_at: int
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.domain, self.id, self.announced)
+
+
+class UploadService:
+    """Implements `registry.contract.store.Uploads`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._core = caller.core
+
+    async def create(
+        self,
+        repository: Repository | None,
+        *,
+        size: int | None = None,
+        expected: Digest | None = None,
+        announced: Algorithm | None = None,
+    ) -> Upload:
+        self._caller.may(Action.PUSH, repository)
+        limits = self._core.limits
+        self._check_size(size)
+        upload = self._core.identifiers.new()
+        algorithm = expected.algorithm if expected else announced
+        principal = self._caller.principal.id
+
+        def change(tx: Transaction) -> Upload:
+            uploads = tables.uploads
+            mine = select(func.count()).where(uploads.c.principal == principal, uploads.c.content.is_(None))
+            if (tx.connection.scalar(mine) or 0) >= limits.open_uploads:
+                raise StoreError(
+                    ErrorKind.TOO_MANY_REQUESTS,
+                    f"{limits.open_uploads} uploads are open already: complete or cancel some",
+                    detail={"retry_after": 60},
+                )
+            known = lookups.find_repository(tx.connection, repository) if repository else None
+            domain = known.domain if known else self._domain_for(repository)
+            expires_at = tx.now + limits.upload_idle
+            tx.connection.execute(
+                insert(uploads),
+                {
+                    "id": upload,
+                    "repository": repository,
+                    "domain": domain,
+                    "principal": principal,
+                    "size": size,
+                    "expected": str(expected) if expected else None,
+                    "announced": algorithm.value if algorithm else None,
+                    "content": None,
+                    "expires_at": expires_at,
+                },
+            )
+            return Upload(upload, repository, 0, size, expires_at)
+
+        return await self._core.database.write(principal, change)
+
+    async def get(self, repository: Repository | None, upload: str) -> Upload:
+        self._caller.may(Action.PUSH, repository)
+        row = await self._find(repository, upload)
+        if row.content is not None:
+            return Upload(row.id, row.repository, row.content.size, row.size, row.expires_at, row.content)
+        status = await self._core.dataplane.staged(row.stage)
+        return self._open_upload(row, status.offset)
+
+    async def append(
+        self,
+        repository: Repository | None,
+        upload: str,
+        body: AsyncIterable[bytes],
+        *,
+        offset: int | None = None,
+        length: int | None = None,
+    ) -> Upload:
+        self._caller.may(Action.PUSH, repository)
+        row = await self._find_open(repository, upload)
+        stage = row.stage
+        if offset is None:
+            offset = (await self._core.dataplane.staged(stage)).offset
+        limit = row.size if row.size is not None else self._core.limits.blob_bytes
+        if length is not None and limit is not None and offset + length > limit:
+            raise self._too_large(limit)
+        reached = await self._core.dataplane.append(stage, offset, body, limit)
+        if length is not None and reached - offset != length:
+            raise StoreError(
+                ErrorKind.BAD_REQUEST,
+                f"the body had {reached - offset} bytes where {length} were announced; they were kept",
+                detail={"offset": reached},
+            )
+        return self._open_upload(row, reached)
+
+    async def complete(
+        self, repository: Repository | None, upload: str, expected: Digest | None = None
+    ) -> Content:
+        self._caller.may(Action.PUSH, repository)
+        row = await self._find(repository, upload)
+        if row.content is not None:
+            return _same(row.content, expected)
+        digest = expected or row.expected
+        if expected and row.expected and expected.algorithm is row.expected.algorithm and expected != row.expected:
+            raise StoreError(
+                ErrorKind.DIGEST_MISMATCH, f"the session was opened for {row.expected}, not for {expected}"
+            )
+        offset = (await self._core.dataplane.staged(row.stage)).offset
+        if (row.size is not None and offset != row.size) or (row.size is None and not offset and digest is None):
+            raise StoreError(
+                ErrorKind.UPLOAD_INCOMPLETE,
+                f"{offset} of {row.size if row.size is not None else 'an unknown number of'} bytes have arrived",
+                detail={"offset": offset, "size": row.size},
+            )
+        try:
+            content = await self._core.dataplane.commit(row.stage, digest)
+        except StoreError as error:
+            if error.kind is not ErrorKind.DIGEST_MISMATCH:
+                raise
+            return await self._completed_meanwhile(repository, upload, expected, error)
+        return await self._record(row, content, keep=repository is None)
+
+    async def cancel(self, repository: Repository | None, upload: str) -> None:
+        self._caller.may(Action.PUSH, repository)
+        row = await self._find_open(repository, upload)
+        await self._core.dataplane.discard(row.stage)
+        await self._core.database.write(
+            self._caller.principal.id, lambda tx: recording.drop_upload(tx, row.id)
+        )
+
+    async def put(
+        self, repository: Repository, expected: Digest, body: AsyncIterable[bytes], *, length: int | None = None
+    ) -> Content:
+        self._caller.may(Action.PUSH, repository)
+        self._check_size(length)
+        domain = await self.domain_of(repository)
+        content = await self._store(domain, expected, body, length)
+
+        def change(tx: Transaction) -> None:
+            target = recording.ensure_repository(tx, self._core, repository)
+            recording.link_blob(tx, target, recording.record_content(tx, domain, content))
+
+        await self._core.database.write(self._caller.principal.id, change)
+        return content
+
+    async def put_unlinked(
+        self, domain: DomainId, body: AsyncIterable[bytes], *, length: int | None = None
+    ) -> Content:
+        """Content for a draft: durable, in no repository yet, leased to the caller. Raises as `put`."""
+        self._check_size(length)
+        content = await self._store(domain, None, body, length)
+        await self._core.database.write(
+            self._caller.principal.id, lambda tx: self._record_unlinked(tx, domain, content)
+        )
+        return content
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    async def _store(
+        self, domain: DomainId, expected: Digest | None, body: AsyncIterable[bytes], length: int | None
+    ) -> Content:
+        if length is not None and length <= _SMALL:
+            data = await _gather(body, length)
+            algorithm = expected.algorithm if expected else None
+            if expected and not Digest.of(data, expected.algorithm).matches(expected):
+                raise StoreError(ErrorKind.DIGEST_MISMATCH, f"the bytes that arrived are not those of {expected}")
+            return await self._core.dataplane.put(domain, data, algorithm)
+        stage = Stage(domain, self._core.identifiers.new(), expected.algorithm if expected else None)
+        try:
+            reached = await self._core.dataplane.append(stage, 0, body, self._core.limits.blob_bytes)
+            if length is not None and reached != length:
+                raise StoreError(
+                    ErrorKind.BAD_REQUEST, f"the body had {reached} bytes where {length} were announced"
+                )
+            return await self._core.dataplane.commit(stage, expected)
+        except BaseException:
+            await asyncio.shield(self._core.dataplane.discard(stage))
+            raise
+
+    async def _record(self, row: _Row, content: Content, *, keep: bool) -> Content:
+        """Write what a commit made durable. A native session stays for a day, to answer again."""
+
+        def change(tx: Transaction) -> Content:
+            if row.repository is not None:
+                target = recording.ensure_repository(tx, self._core, row.repository)
+                recording.link_blob(tx, target, recording.record_content(tx, row.domain, content))
+            else:
+                self._record_unlinked(tx, row.domain, content)
+            if not keep:
+                recording.drop_upload(tx, row.id)
+                return content
+            uploads = tables.uploads
+            done = lookups.first(tx.connection, lookups.UPLOAD, id=row.id)
+            if done is not None and done[7] is not None:
+                return _read_content(done[7])
+            tx.connection.execute(
+                update(uploads)
+                .where(uploads.c.id == row.id)
+                .values(content=_write_content(content), expires_at=tx.now + self._core.limits.content_lease)
+            )
+            return content
+
+        return await self._core.database.write(self._caller.principal.id, change)
+
+    def _record_unlinked(self, tx: Transaction, domain: DomainId, content: Content) -> None:
+        recording.record_content(tx, domain, content)
+        until = tx.now + self._core.limits.content_lease
+        recording.lease_content(tx, domain, content.blake3, self._caller.principal.id, until)
+
+    async def _completed_meanwhile(
+        self, repository: Repository | None, upload: str, expected: Digest | None, error: StoreError
+    ) -> Content:
+        """Two completions at once: the second finds an empty stage, and the first's outcome in the row."""
+        row = await self._find(repository, upload)
+        if row.content is None:
+            raise error
+        return _same(row.content, expected)
+
+    async def _find(self, repository: Repository | None, upload: str) -> _Row:
+        found = await self._core.database.fetch_one(lookups.UPLOAD, {"id": upload})
+        unknown = StoreError(ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one")
+        if found is None or found[3] != self._caller.principal.id:
+            raise unknown
+        if repository is not None and found[1] != repository:
+            raise unknown
+        row = _Row(
+            id=found[0],
+            repository=found[1],
+            domain=found[2],
+            size=found[4],
+            expected=Digest.parse(found[5]) if found[5] else None,
+            announced=Algorithm(found[6]) if found[6] else None,
+            content=_read_content(found[7]) if found[7] else None,
+            expires_at=found[8],
+        )
+        if repository is not None and row.content is not None:
+            raise unknown
+        return row
+
+    async def _find_open(self, repository: Repository | None, upload: str) -> _Row:
+        row = await self._find(repository, upload)
+        if row.content is not None:
+            raise StoreError(ErrorKind.CONFLICT, "the upload is complete already")
+        return row
+
+    async def domain_of(self, repository: Repository) -> DomainId:
+        """The domain the repository is in, or will be in when it is created."""
+        row = await self._core.database.fetch_one(lookups.REPOSITORY, {"repository": repository})
+        return DomainId(row[2]) if row else self._domain_for(repository)
+
+    def _domain_for(self, repository: Repository | None) -> DomainId:
+        return self._core.policies.of(repository).domain if repository else DEFAULT_DOMAIN
+
+    def _open_upload(self, row: _Row, offset: int) -> Upload:
+        expires_at = max(row.expires_at, self._core.clock.now() + self._core.limits.upload_idle if offset else 0)
+        return Upload(row.id, row.repository, offset, row.size, expires_at)
+
+    def _check_size(self, size: int | None) -> None:
+        limit = self._core.limits.blob_bytes
+        if size is not None and limit is not None and size > limit:
+            raise self._too_large(limit)
+
+    def _too_large(self, limit: int) -> StoreError:
+        return StoreError(ErrorKind.TOO_LARGE, f"the upload may have {limit} bytes", detail={"limit": limit})
+
+
+async def _gather(body: AsyncIterable[bytes], length: int) -> bytes:
+    """A small body, whole. Raises BAD_REQUEST when it is longer or shorter than announced."""
+    parts: list[bytes] = []
+    held = 0
+    async for part in body:
+        held += len(part)
+        if held > length:
+            break
+        parts.append(part)
+    if held != length:
+        raise StoreError(ErrorKind.BAD_REQUEST, f"the body does not have the {length} bytes that were announced")
+    return b"".join(parts)
+
+
+def _same(content: Content, expected: Digest | None) -> Content:
+    if expected is not None and expected not in content.digests:
+        raise StoreError(ErrorKind.DIGEST_MISMATCH, f"the upload is complete, and its bytes are not those of {expected}")
+    return content
+
+
+def _write_content(content: Content) -> str:
+    return " ".join([str(content.size), *(str(digest) for digest in content.digests)])
+
+
+def _read_content(text: str) -> Content:
+    size, *digests = text.split(" ")
+    named = {digest.algorithm: digest for digest in map(Digest.parse, digests)}
+    return Content(
+        named[Algorithm.BLAKE3], named[Algorithm.SHA256], int(size), named.get(Algorithm.SHA512)
+    )
+
+

@@ -1,0 +1,27 @@
+"""Who uses content within a repository: what stands in the way of its deletion (DECISIONS 16)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from registry.control.sql import lookups
+
+#: As many users are named in the refusal.
+_NAMED = 100
+
+_USERS = """
+SELECT DISTINCT d.digest
+FROM repositories r
+JOIN blob_digests own ON own.blob_id = :blob_id
+JOIN manifest_edges e ON e.repository_id = r.id AND e.digest = own.digest
+JOIN manifests m ON m.id = e.manifest_id
+JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = m.digest_algorithm
+WHERE r.name = :repository
+ORDER BY d.digest LIMIT :limit
+"""
+
+
+def manifests_naming(connection: Connection, repository: str, blob_id: int) -> list[str]:
+    """Digests of the repository's manifests that name this content, by any of its digests; the first 100."""
+    found = lookups.rows(connection, _USERS, repository=repository, blob_id=blob_id, limit=_NAMED)
+    return [row[0] for row in found]
