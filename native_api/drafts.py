@@ -1,0 +1,47 @@
+"""Drafts (DECISIONS 26): files streamed one by one into a version in the making, then finalised."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from native_api import bodies, links, packages, render
+from native_api.exchange import Exchange
+from native_api.resources import FileName, PackageName
+from registry.contract.model import NewPackage
+from registry.http.body import content_length
+
+_DEFAULT_TYPE = "application/octet-stream"
+
+
+async def put_file(exchange: Exchange, name: FileName) -> web.StreamResponse:
+    repository, version = name.package.repository, name.package.version
+    media_type = bodies.media_type_of(exchange.request) or _DEFAULT_TYPE
+    draft = await exchange.session.drafts.put_file(
+        repository,
+        version,
+        name.path,
+        media_type,
+        exchange.body(),
+        length=content_length(exchange.request),
+    )
+    location = links.package_part(repository, version, "draft")
+    return exchange.document(render.draft(draft), 201, {"Location": location})
+
+
+async def get(exchange: Exchange, name: PackageName) -> web.StreamResponse:
+    draft = await exchange.session.drafts.get(name.repository, name.version)
+    return exchange.document(render.draft(draft))
+
+
+async def delete(exchange: Exchange, name: PackageName) -> web.StreamResponse:
+    await exchange.session.drafts.delete(name.repository, name.version)
+    return exchange.empty(204)
+
+
+async def finalize(exchange: Exchange, name: PackageName) -> web.StreamResponse:
+    limits = exchange.limits
+    package = await bodies.read_json(
+        exchange.request, limits.json_body, limits.idle_timeout, bodies.finished_package, NewPackage()
+    )
+    accepted = await exchange.session.drafts.finalize(name.repository, name.version, package)
+    return packages.made(exchange, name, accepted)
