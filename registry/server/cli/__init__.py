@@ -27,6 +27,10 @@ from registry.server.cli.console import EXIT_CANNOT_RUN, EXIT_FAULT, CommandErro
 #: The commands, in the order of `artifact-store --help`; each is the module of that name in this package.
 COMMANDS: tuple[str, ...] = (
     "serve",
+    "push",
+    "pull",
+    "ls",
+    "inspect",
     "doctor",
     "settings",
 )
@@ -36,6 +40,7 @@ A content-addressed artifact registry: OCI distribution (/v2/) and a native REST
 
 examples:
   artifact-store serve --data ./data            run a registry on 127.0.0.1:5000
+  artifact-store push reports:today out/        files into a registry, and back with pull
   artifact-store doctor --data ./data           find out why it does not
   artifact-store settings                       what can be set, and what is set
 """
