@@ -146,7 +146,6 @@ def test_subclasses_are_written_as_what_they_extend() -> None:
         datetime(2024, 1, 1, tzinfo=UTC), bytearray(b"x"), 1j, [{"a": [float("nan")]}], TwoOfAKey(),
         cbor2.undefined, cbor2.CBORTag(1, 1),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_what_has_no_place_is_not_encoded(value: object) -> None:
     with pytest.raises(CborError):
