@@ -87,7 +87,7 @@ async def zip_pieces(session: Session, package: Package) -> AsyncGenerator[bytes
 
 
 async def _content(session: Session, package: Package, file: FileEntry) -> AsyncGenerator[bytes, None]:
-    """The bytes of one file, exactly as many as its descriptor says. By digest: a path would be looked up in all."""
+    """One file, exactly as long as its descriptor says. By digest: a path is looked up among all."""
     reading = await session.blobs.get(package.repository, file.digest)
     left = file.size
     async for piece in reading.stream():

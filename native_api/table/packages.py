@@ -19,7 +19,6 @@ from native_api.table.parts import (
 )
 from registry.contract.errors import ErrorKind
 
-
 _ARCHIVE = frozenset(
     {
         ErrorKind.PACKAGE_UNKNOWN,
