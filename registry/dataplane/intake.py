@@ -105,7 +105,7 @@ class Intake:
     def press(self) -> None:
         """Begin to write what is gathered, unless a write is under way (which then goes on with it)."""
         if self._gathered and (self._writing is None or (self._writing.done() and not self._failed)):
-            self._writing = asyncio.create_task(self._write())
+            self._writing = asyncio.create_task(self._write(*self._batch()))
 
     async def finish(self) -> None:
         """Write the rest. Raises what `store` raises."""
@@ -141,15 +141,20 @@ class Intake:
             await uninterrupted(self._writing)
         self.press()
 
-    async def _write(self) -> None:
-        first = True
-        while self._gathered and (first or self._budget.exceeded):
-            first = False
-            pieces, size = self._pieces, self._gathered
-            if self._tail:
-                pieces.append(self._tail)
-            self._pieces, self._tail, self._gathered = [], bytearray(), 0
+    def _batch(self) -> tuple[list[Piece], int]:
+        """Hand over what is gathered. Done when a write begins, so that gathering goes on from nothing."""
+        pieces, size = self._pieces, self._gathered
+        if self._tail:
+            pieces.append(self._tail)
+        self._pieces, self._tail, self._gathered = [], bytearray(), 0
+        return pieces, size
+
+    async def _write(self, pieces: list[Piece], size: int) -> None:
+        while True:
             try:
                 await self._store(pieces)
             finally:
                 self._budget.give(size)
+            if not (self._gathered and self._budget.exceeded):
+                return
+            pieces, size = self._batch()
