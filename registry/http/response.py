@@ -21,6 +21,9 @@ from aiohttp.abc import AbstractStreamWriter
 #: Header lines in order; a sequence where a name may repeat.
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
+#: Header lines that the server wants in every answer to this request, as bytes, each with its CRLF.
+HEAD_LINES = web.RequestKey("registry.http.head_lines", bytes)
+
 #: Up to here, head and body are joined into one write; beyond, the copy costs more than the second write.
 _JOIN_LIMIT = 64 * 1024
 
@@ -54,6 +57,7 @@ class WireResponse(web.StreamResponse):
         super().__init__(status=status)
         self._head = head.encode("utf-8", "surrogateescape")
         self._content = body
+        self._body_length = len(body)  # known before it is sent, for metrics
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send everything. aiohttp calls this once the handler has returned; a handler may do it itself."""
@@ -78,12 +82,13 @@ class WireResponse(web.StreamResponse):
         if keep_alive is None:
             keep_alive = self._keep_alive = request.keep_alive
         self._eof_sent = True
-        date = _date_line(int(time.time()))
+        extra: bytes = request.get(HEAD_LINES, b"")
+        head = self._head + extra + _date_line(int(time.time()))
         if not keep_alive:
-            return self._head + date + b"Connection: close\r\n\r\n"
+            return head + b"Connection: close\r\n\r\n"
         if request.version == HttpVersion10:
-            return self._head + date + b"Connection: keep-alive\r\n\r\n"
-        return self._head + date + b"\r\n"
+            return head + b"Connection: keep-alive\r\n\r\n"
+        return head + b"\r\n"
 
     def sent(self, body_length: int) -> None:
         """Record how many bytes went out, for the access log."""

@@ -22,9 +22,8 @@ class Authenticator(Protocol):
 class OpenAuthenticator:
     """Everybody is the same principal, and may do everything."""
 
-    def __init__(self) -> None:
-        # Fixed, since the ledger names the actor and a restart does not make another person.
-        self._principal = Principal(id="00000000-0000-4000-8000-000000000000", name="anonymous")
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
 
     async def authenticate(self, request: web.BaseRequest) -> Principal:
         return self._principal

@@ -1,6 +1,9 @@
 """The data folder: made on first use, and locked against commands that need it alone.
 
-    DATA/lock       flock: shared by every process that serves, exclusive for `rebuild` and the like
+    DATA/lock             flock: shared by every process that serves, exclusive for `rebuild` and the like
+    DATA/ledger.sqlite    the database, unless a server has it
+    DATA/FORMAT, content, staging, quarantine
+                          the data plane's, see registry/dataplane/paths.py
 
 The kernel drops the lock with its last holder, so a crash leaves nothing to clean up.
 """
@@ -12,7 +15,10 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+from registry.server.settings import Settings
+
 _NAME = "lock"
+_DATABASE = "ledger.sqlite"
 
 
 class FolderBusyError(Exception):
@@ -38,6 +44,11 @@ class FolderLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def database_of(settings: Settings) -> str | Path:
+    """Where the ledger is, as `registry.control.open_store` takes it: a URL, or a file of the data folder."""
+    return settings.database.url or settings.server.data / _DATABASE
 
 
 def create_folder(data: Path) -> None:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 #: The id of the request being answered, for log lines written on its behalf.
 request_id: ContextVar[str] = ContextVar("artifact_store_request_id", default="")
 
 #: Batches waiting for the thread, at most; a batch is a log line or up to `_GATHER` seconds of access lines.
 _LONGEST_QUEUE = 1000
+
+_CLOSE_SECONDS = 2.0
 
 _quoted = json.encoder.encode_basestring_ascii
 
@@ -89,6 +90,32 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry) + "\n"
 
 
+class Writer(Protocol):
+    """Takes lines."""
+
+    @property
+    def lost(self) -> int: ...
+
+    def put(self, lines: Callable[[], str]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class DirectWriter:
+    """Writes at once, for processes that may not have threads because they fork."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.lost = 0
+        self._stream = stream
+
+    def put(self, lines: Callable[[], str]) -> None:
+        self._stream.write(lines())
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing is queued."""
+
+
 class LineWriter:
     """The thread that owns the stream. `lost` counts batches dropped because the stream did not take them."""
 
@@ -106,10 +133,10 @@ class LineWriter:
         else:
             self._queue.put(lines)
 
-    def close(self, timeout: float = 2.0) -> None:
-        """Write what is queued, for `timeout` seconds at most."""
+    def close(self) -> None:
+        """Write what is queued, for two seconds at most."""
         self._queue.put(None)
-        self._thread.join(timeout)
+        self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         while (lines := self._queue.get()) is not None:
@@ -121,7 +148,7 @@ class LineWriter:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         super().__init__()
         self._writer = writer
 
@@ -134,8 +161,8 @@ class _Handler(logging.Handler):
 class Log:
     """The process's log: Python's `logging` and the access log, through one writer."""
 
-    def __init__(self, *, level: str, form: str, access: bool, stream: IO[str] | None = None) -> None:
-        self.writer = LineWriter(sys.stderr if stream is None else stream)
+    def __init__(self, writer: Writer, *, level: str, form: str, access: bool) -> None:
+        self.writer = writer
         self.access_enabled = access and level in ("debug", "info")
         self._render = access_as_json if form == "json" else access_as_text
         handler = _Handler(self.writer)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,15 @@ PREFIX = "ARTIFACT_STORE_"
 
 #: The configuration file that is read when none is named and it is there, in the data folder.
 FILE_NAME = "artifact-store.toml"
+
+
+_DATABASE_SCHEME = "postgresql+asyncpg://"
+
+#: Variables with our prefix that are not ours: the registry that clients walk, and what Docker links and
+#: Kubernetes put into the environment of everything beside a service called artifact-store.
+_FOREIGN = re.compile(
+    PREFIX + r"(URL|SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP)(_.+)?|NAME|ENV_.+)"
+)
 
 
 class SettingsError(Exception):
@@ -236,7 +246,7 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     variables = os.environ if environ is None else environ
     known = {option.variable: option for option in options()}
     _refuse_unknown(
-        (name for name in variables if name.startswith(PREFIX)),
+        (name for name in variables if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name)),
         {*known, PREFIX + "CONFIG"},
         "environment variable",
     )
@@ -327,6 +337,9 @@ def _refuse_unknown(names: Any, known: set[str], what: str) -> None:
 def _check(settings: Settings) -> None:
     """What no single value can tell."""
     server = settings.server
+    url = settings.database.url
+    if url is not None and not url.startswith(_DATABASE_SCHEME):
+        raise SettingsError(f"database.url must begin with {_DATABASE_SCHEME}; without it SQLite is used")
     if (server.tls_cert is None) != (server.tls_key is None):
         raise SettingsError("tls_cert and tls_key go together; one of them is missing")
     if server.workers < 1:

@@ -1,0 +1,41 @@
+"""What a database is like, without changing it: for `doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from registry.contract.errors import StoreError
+from registry.control.sql import migrate, postgres
+from registry.control.sql.database import translate
+
+
+async def schema_of(where: str | Path) -> tuple[str | None, str]:
+    """The schema version found (None where there is none yet) and the one this program needs.
+
+    `where` is as for `open_database`. Raises StoreError when the database does not answer.
+    """
+    try:
+        if isinstance(where, Path):
+            return await asyncio.to_thread(_sqlite, where), migrate.CURRENT
+        engine = postgres.open_async_engine(where)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(migrate.version_of), migrate.CURRENT
+        finally:
+            await engine.dispose()
+    except StoreError:
+        raise
+    except Exception as error:
+        raise translate(error) from error
+
+
+def _sqlite(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    return None if row is None else str(row[0])

@@ -1,0 +1,109 @@
+"""`artifact-store serve`: the registry itself."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from registry.contract.errors import StoreError
+from registry.server import listen, ownership
+from registry.server.cli.console import CommandError, print_json
+from registry.server.cli.options import add_settings, load_settings
+from registry.server.folder import FolderBusyError, create_folder, lock_shared
+from registry.server.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+HELP = """\
+run the registry
+
+Serves the OCI API under /v2/ and the native API under /api/v1/ until SIGTERM or ^C; then requests in flight
+are finished (for --drain at most) and the exit code is 0. A second signal ends it at once. When it can
+answer, it prints one line, `listening on http://HOST:PORT`, on stdout; its log goes to stderr.
+
+examples:
+  artifact-store serve                                   127.0.0.1:5000, everything in ./data
+  artifact-store serve --data /srv/artifacts --workers 4
+  artifact-store serve --listen 127.0.0.1:0              any free port; read it from the line
+  artifact-store serve --listen 0.0.0.0:5000 --behind-proxy
+                                                         only behind a proxy that authenticates
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_settings(args).settings
+    owners = ownership.other_owners()
+    if owners:
+        raise CommandError(ownership.explain(owners))
+    try:
+        listen.check_exposure(settings)
+        create_folder(settings.server.data)
+        with lock_shared(settings.server.data), listen.bind(settings.server.listen) as sock:
+            url = listen.url_of(sock, tls=settings.server.tls_cert is not None)
+
+            def ready() -> None:
+                if args.json:
+                    print_json({"listening": url})
+                else:
+                    print(f"listening on {url}", flush=True)
+
+            return _serve(sock, settings, ready)
+    except (listen.ListenError, FolderBusyError) as error:
+        raise CommandError(str(error)) from None
+    except StoreError as error:
+        raise CommandError(error.message) from None
+    except OSError as error:
+        raise CommandError(explain(error)) from None
+
+
+def explain(error: BaseException) -> str:
+    """A sentence about what keeps a worker from serving."""
+    if isinstance(error, StoreError):
+        return error.message
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _serve(sock: socket.socket, settings: Settings, ready: Callable[[], None]) -> int:
+    # Late, and before any fork: this is most of the program, and workers share it in memory.
+    from registry.server.board import Board
+    from registry.server.logs import DirectWriter, LineWriter, Log
+    from registry.server.runtime import Seat, serve
+    from registry.server.workers import StartError, Supervisor
+
+    def open_log(writer: DirectWriter | LineWriter) -> Log:
+        return Log(writer, level=settings.log.level, form=settings.log.format, access=settings.log.access)
+
+    def work(seat: Seat, ready: Callable[[], None]) -> None:
+        log = open_log(LineWriter(sys.stderr))
+        try:
+            serve(sock, settings, seat, log, ready)
+        finally:
+            log.close()
+
+    board = Board(settings.server.workers)
+    if board.workers == 1:
+        work(Seat(0, board), ready)
+        return 0
+    open_log(DirectWriter(sys.stderr))
+    supervisor = Supervisor(
+        board,
+        work,
+        drain=settings.server.drain,
+        explain=explain,
+        complain=logging.getLogger("server").warning,
+    )
+    try:
+        return 0 if supervisor.run(ready) else 1
+    except StartError as error:
+        raise CommandError(str(error)) from None

@@ -1,0 +1,135 @@
+"""The parts of one worker, put together by the settings: data plane, store, faces, app."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import native_api
+import oci
+from registry.control import Limits, RepositoryPolicy, Store, open_store
+from registry.dataplane import DataPlaneSettings, open_local
+from registry.server.app import App
+from registry.server.auth import OpenAuthenticator
+from registry.server.board import Board
+from registry.server.folder import database_of
+from registry.server.logs import Log
+from registry.server.operations import Operations, Readiness
+from registry.server.settings import Settings
+
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker runs."""
+
+    app: App
+    readiness: Readiness
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, board: Board, worker: int, log: Log) -> AsyncIterator[Parts]:
+    """Open everything in this event loop, and close it in the opposite order.
+
+    Raises StoreError and OSError with a sentence when the store cannot be opened.
+    """
+    row = board.row(worker)
+    plane_settings = DataPlaneSettings(buffer_budget=settings.limits.buffer_bytes, observer=row.storage)
+    dataplane = open_local(settings.server.data, settings=plane_settings)
+    try:
+        store = await open_store(
+            dataplane,
+            database_of(settings),
+            limits=limits_of(settings),
+            policies=policies_of(settings),
+        )
+        try:
+            store.start_background()
+            readiness = Readiness({"database": store.core.database.head, "storage": dataplane.check_writable})
+            scrape = _Scrape(board, store, settings.server.data)
+            app = App(
+                oci=oci.Face(oci_limits_of(settings)),
+                native=native_api.Face(native_limits_of(settings)),
+                operations=Operations(readiness, scrape.render, program_version()),
+                authenticator=OpenAuthenticator(await store.principal("anonymous")),
+                sessions=store.for_principal,
+                row=row,
+                access=log.access if log.access_enabled else None,
+                behind_proxy=settings.server.behind_proxy,
+            )
+            yield Parts(app, readiness)
+        finally:
+            await store.close()
+    finally:
+        await dataplane.close()
+
+
+def program_version() -> str:
+    """The installed version; `0` where the program runs from a folder that was never installed."""
+    try:
+        return version("artifact-store")
+    except PackageNotFoundError:
+        return "0"
+
+
+def policies_of(settings: Settings) -> tuple[RepositoryPolicy, ...]:
+    """The repository rules as the control plane takes them."""
+    return tuple(
+        RepositoryPolicy(match=rule.match, sparse=rule.sparse, immutable_tags=rule.immutable_tags)
+        for rule in settings.repositories
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits as the control plane takes them."""
+    return Limits(
+        manifest_bytes=settings.limits.manifest_bytes,
+        blob_bytes=settings.uploads.max_bytes,
+        upload_idle=int(settings.uploads.expiry * _MICROSECONDS),
+        open_uploads=settings.uploads.open,
+        draft_idle=int(settings.uploads.draft_expiry * _MICROSECONDS),
+    )
+
+
+def oci_limits_of(settings: Settings) -> oci.Limits:
+    """The limits as the OCI face takes them."""
+    return oci.Limits(
+        manifest_bytes=settings.limits.manifest_bytes,
+        idle_timeout=settings.limits.idle,
+        stall_timeout=settings.limits.stall,
+    )
+
+
+def native_limits_of(settings: Settings) -> native_api.Limits:
+    """The limits as the native face takes them."""
+    return native_api.Limits(
+        upload_size=settings.uploads.max_bytes,
+        idle_timeout=settings.limits.idle,
+        stall_timeout=settings.limits.stall,
+    )
+
+
+class _Scrape:
+    """Renders `/metrics`."""
+
+    def __init__(self, board: Board, store: Store, data: Path) -> None:
+        self._board = board
+        self._store = store
+        self._data = data
+
+    async def render(self) -> tuple[bytes, str]:
+        # Late: a server nobody scrapes starts without it.
+        from registry.server.exposition import render
+
+        disk = os.statvfs(self._data)
+        gauges = {
+            "storage_free_bytes": ("Free on the data folder's file system", disk.f_bavail * disk.f_frsize),
+            "storage_total_bytes": ("Size of that file system", disk.f_blocks * disk.f_frsize),
+            "ledger_head": ("Sequence number of the last event", await self._store.core.database.head()),
+        }
+        return render(self._board, gauges, program_version())

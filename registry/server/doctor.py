@@ -1,0 +1,270 @@
+"""What `artifact-store doctor` looks at: each check is one thing that keeps a server from working.
+
+A check returns what it found, in words. It raises TroubleError for what must be repaired before the server
+can work, and NoticeError for what only deserves to be known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import resource
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from registry.contract.errors import StoreError
+from registry.server import listen, ownership
+from registry.server.folder import FolderBusyError, database_of, lock_shared
+from registry.server.settings import Settings
+
+_GIB = 2**30
+_FEW_FILES = 4096
+_SLOW_FSYNC = 0.02
+_REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class TroubleError(Exception):
+    """The server cannot work like this; the message says what to do."""
+
+
+class NoticeError(Exception):
+    """The server works, but somebody should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check: `state` is `ok`, `notice` or `trouble`."""
+
+    name: str
+    state: str
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Run every check. What a check did not foresee is trouble of its own."""
+    for name, check in _CHECKS.items():
+        try:
+            yield Finding(name, "ok", check(settings))
+        except NoticeError as notice:
+            yield Finding(name, "notice", str(notice))
+        except (TroubleError, FolderBusyError, listen.ListenError) as trouble:
+            yield Finding(name, "trouble", str(trouble))
+        except StoreError as error:
+            yield Finding(name, "trouble", error.message)
+        except OSError as error:
+            yield Finding(name, "trouble", f"{error.filename or name}: {error.strerror or error}")
+
+
+def _python(settings: Settings) -> str:
+    return f"Python {'.'.join(map(str, sys.version_info[:3]))} in {sys.prefix}"
+
+
+def _packages(settings: Settings) -> str:
+    try:
+        needed = [line for line in requires(ownership.OURS) or [] if "extra ==" not in line]
+    except PackageNotFoundError:
+        raise NoticeError(
+            "artifact-store runs from a folder, not installed; its packages were not checked"
+        ) from None
+    missing = []
+    for line in needed:
+        match = _REQUIREMENT.match(line)
+        try:
+            version(match[0] if match else line)
+        except PackageNotFoundError:
+            missing.append(line)
+    if missing:
+        raise TroubleError(f"missing: {', '.join(missing)}; `pip install artifact-store` brings them")
+    return f"artifact-store {version(ownership.OURS)} and the {len(needed)} packages it needs"
+
+
+def _owner_of_oci(settings: Settings) -> str:
+    owners = ownership.other_owners()
+    if owners:
+        raise TroubleError(ownership.explain(owners))
+    return "the import name oci is ours alone"
+
+
+def _event_loop(settings: Settings) -> str:
+    if settings.server.loop == "asyncio":
+        return "asyncio, as set"
+    try:
+        return f"uvloop {version('uvloop')}"
+    except PackageNotFoundError:
+        raise NoticeError("uvloop is not installed, so asyncio serves: correct, and slower") from None
+
+
+def _data_folder(settings: Settings) -> str:
+    data = settings.server.data.absolute()
+    if not data.exists():
+        parent = next(parent for parent in data.parents if parent.exists())
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise TroubleError(f"{data} is not there and {parent} does not let this user make it")
+        return f"{data} will be made with the first start"
+    if not data.is_dir():
+        raise TroubleError(f"{data} is not a folder")
+    with tempfile.TemporaryFile(dir=data):
+        pass
+    status = data.stat()
+    if status.st_mode & 0o077:
+        raise NoticeError(f"{data} is open to other users of this machine; `chmod 700 {data}` closes it")
+    return f"{data} is writable, and this user's alone"
+
+
+def _lock(settings: Settings) -> str:
+    if not (settings.server.data / "lock").exists():
+        return "nobody has worked on the folder yet"
+    lock_shared(settings.server.data).close()
+    return "no offline command works on the folder"
+
+
+def _format(settings: Settings) -> str:
+    from registry.dataplane.format import FORMAT, NAME, ensure_format
+
+    data = settings.server.data
+    if not (data / NAME).exists() and not (data / "content").exists():
+        return f"a new store will have format {FORMAT}"
+    ensure_format(data)
+    return f"the store has a format this program knows (up to {FORMAT})"
+
+
+def _space(settings: Settings) -> str:
+    disk = os.statvfs(_existing(settings.server.data))
+    free = disk.f_bavail * disk.f_frsize
+    share = disk.f_bavail / max(1, disk.f_blocks)
+    text = f"{free / _GIB:.1f} GiB free, {share:.0%}"
+    if not disk.f_favail and disk.f_files:
+        raise TroubleError(f"{text}, but no inode is left: no file can be made")
+    if free < _GIB:
+        raise TroubleError(f"{text}: less than 1 GiB; make room, or pushes will fail soon")
+    if share < 0.05:
+        raise NoticeError(f"{text}: nearly full")
+    return text
+
+
+def _fsync(settings: Settings) -> str:
+    """Every acknowledged push waits for the disk, so this is the latency nobody can go below."""
+    times = []
+    with tempfile.TemporaryFile(dir=_existing(settings.server.data)) as file:
+        for _ in range(15):
+            file.write(b"\0" * 4096)
+            file.flush()
+            begun = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - begun)
+    median = statistics.median(times)
+    if median > _SLOW_FSYNC:
+        raise NoticeError(
+            f"fsync takes {median * 1000:.1f} ms (median of 15): every push waits that long, and more"
+        )
+    return f"fsync takes {median * 1000:.2f} ms (median of 15)"
+
+
+def _files(settings: Settings) -> str:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _FEW_FILES:
+        raise NoticeError(f"at most {hard} open files: connections beyond it fail; raise it with ulimit -Hn")
+    return "as many open files as needed" if hard == resource.RLIM_INFINITY else f"up to {hard} open files"
+
+
+def _address(settings: Settings) -> str:
+    listen.check_exposure(settings)
+    text = settings.server.listen
+    try:
+        listen.bind(text).close()
+    except listen.ListenError as error:
+        if _answers(text, tls=settings.server.tls_cert is not None):
+            return f"an artifact-store answers on {text} already"
+        raise error from None
+    return f"{text} is free"
+
+
+def _certificate(settings: Settings) -> str:
+    server = settings.server
+    if server.tls_cert is None:
+        return "no TLS here, as set"
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(server.tls_cert, server.tls_key)
+    except ssl.SSLError as error:
+        raise TroubleError(
+            f"{server.tls_cert} and {server.tls_key} do not work together: {error.reason}"
+        ) from None
+    return f"{server.tls_cert} and its key work together"
+
+
+def _database(settings: Settings) -> str:
+    from registry.control.sql.inspection import schema_of
+
+    found, needed = asyncio.run(schema_of(database_of(settings)))
+    if found is None:
+        return f"schema {needed} will be made with the first start"
+    if found > needed:
+        raise TroubleError(
+            f"schema {found} is newer than this program's {needed}: run a newer artifact-store"
+        )
+    if found < needed:
+        raise NoticeError(f"schema {found} will be migrated to {needed} with the next start; back up first")
+    return f"answers, schema {found}"
+
+
+def _clock(settings: Settings) -> str:
+    """Times in the ledger never fall, so a clock that runs ahead once stays in it."""
+    now = time.time()
+    newest = max(
+        (entry.stat().st_mtime for entry in settings.server.data.glob("*") if entry.is_file()), default=0.0
+    )
+    if newest > now + 60:
+        raise TroubleError(
+            f"the clock says {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC, and files of the store "
+            "are from later: set the clock (timedatectl set-ntp true) before serving"
+        )
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+
+
+def _existing(path: Path) -> Path:
+    absolute = path.absolute()
+    return absolute if absolute.exists() else next(parent for parent in absolute.parents if parent.exists())
+
+
+def _answers(text: str, *, tls: bool) -> bool:
+    """Whether what listens there is one of us."""
+    host, port = listen.parse_listen(text)
+    if tls or not port:
+        return False
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (compared, not bound)
+    url = f"http://{f'[{name}]' if ':' in name else name}:{port}/"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            found = json.loads(answer.read(4096))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("service") == ownership.OURS
+
+
+_CHECKS: dict[str, Callable[[Settings], str]] = {
+    "python": _python,
+    "packages": _packages,
+    "oci": _owner_of_oci,
+    "event loop": _event_loop,
+    "data folder": _data_folder,
+    "lock": _lock,
+    "format": _format,
+    "disk space": _space,
+    "fsync": _fsync,
+    "open files": _files,
+    "address": _address,
+    "certificate": _certificate,
+    "database": _database,
+    "clock": _clock,
+}
