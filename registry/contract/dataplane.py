@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
-    """`offset` is the number of bytes held; `touched` the last change in integer microseconds since the epoch."""
+    """`offset` is the number of bytes held; `touched` its last change, microseconds since the epoch."""
 
     offset: int
     touched: int
@@ -118,7 +118,9 @@ class DataPlane(Protocol):
 
     # --- bytes come in -------------------------------------------------------------------------------
 
-    async def append(self, stage: Stage, offset: int, body: AsyncIterable[bytes], limit: int | None = None) -> int:
+    async def append(
+        self, stage: Stage, offset: int, body: AsyncIterable[bytes], limit: int | None = None
+    ) -> int:
         """Append `body` at `offset`, which must be the stage's present length, and return the new length.
 
         The first append (offset 0) creates the stage. Bytes that arrived before `body` raised stay, and
@@ -170,7 +172,8 @@ class DataPlane(Protocol):
     async def get(self, domain: DomainId, address: Digest, limit: int) -> bytes:
         """A whole small object, verified against its address before it is returned.
 
-        Raises CONTENT_UNKNOWN when absent or corrupt, RESTORE_REQUIRED, TOO_LARGE when larger than `limit` bytes.
+        Raises CONTENT_UNKNOWN when absent or corrupt, RESTORE_REQUIRED, TOO_LARGE when larger than `limit`
+        bytes.
         """
         ...
 
@@ -188,7 +191,10 @@ class DataPlane(Protocol):
         ...
 
     async def verify(self, domain: DomainId, address: Digest) -> Verification:
-        """Read every byte and compare with the address. Raises CONTENT_UNKNOWN when there is nothing to read."""
+        """Read every byte and compare with the address.
+
+        Raises CONTENT_UNKNOWN when there is nothing to read.
+        """
         ...
 
     def contents(self, domain: DomainId | None = None) -> AsyncIterator[tuple[DomainId, Digest, int]]:

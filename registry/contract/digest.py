@@ -68,7 +68,9 @@ class Digest:
     def parse(cls, text: str) -> Digest:
         """Parse `text`; raises StoreError DIGEST_INVALID for bad grammar and unknown algorithms alike."""
         if len(text) > _LONGEST or not _GRAMMAR.fullmatch(text):
-            raise StoreError(ErrorKind.DIGEST_INVALID, "a digest looks like sha256:<64 lower-case hex digits>")
+            raise StoreError(
+                ErrorKind.DIGEST_INVALID, "a digest looks like sha256:<64 lower-case hex digits>"
+            )
         name, _, encoded = text.partition(":")
         algorithm = parse_algorithm(name)
         if len(encoded) != _IMPLEMENTATIONS[algorithm].hex_length or not _LOWER_HEX.fullmatch(encoded):

@@ -78,7 +78,10 @@ class ContentHealed:
 
 @dataclass(frozen=True, slots=True)
 class LocationChanged:
-    """A location's tier or its restore status changed (A7). `restore_status` is None when none is under way."""
+    """A location's tier or its restore status changed (A7).
+
+    `restore_status` is None when none is under way.
+    """
 
     KIND: ClassVar[str] = "location.changed"
     SUBJECT: ClassVar[str | None] = "blake3"
@@ -303,7 +306,10 @@ def decode_envelope(envelope: bytes) -> dict[str, Any]:
 
 
 def decode_entry(envelope: bytes) -> Entry:
-    """The inverse of `encode_entry`. Raises StoreError INTERNAL for a version or kind this program does not know."""
+    """The inverse of `encode_entry`.
+
+    Raises StoreError INTERNAL for a version or kind this program does not know.
+    """
     document = decode_envelope(envelope)
     kind = EVENT_TYPES.get(document["kind"])
     if document["v"] != ENVELOPE_VERSION or kind is None:

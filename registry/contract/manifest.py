@@ -215,7 +215,8 @@ def _opaque(document: dict[str, Any], media_type: str) -> Manifest:
     """A manifest of a type this store does not know: kept as it is, edges read where they look familiar."""
     edges: list[Edge] = []
     for key, kind in (("manifests", EdgeKind.MANIFEST), ("layers", EdgeKind.LAYER)):
-        for item in document.get(key) if isinstance(document.get(key), list) else ():
+        items = document.get(key)
+        for item in items if isinstance(items, list) else ():
             edges.extend(_lenient(item, kind))
     edges.extend(_lenient(document.get("config"), EdgeKind.CONFIG))
     subjects = _lenient(document.get("subject"), EdgeKind.MANIFEST)
@@ -226,7 +227,9 @@ def _opaque(document: dict[str, Any], media_type: str) -> Manifest:
     artifact_type = document.get("artifactType")
     return Manifest(
         media_type,
-        artifact_type if isinstance(artifact_type, str) and artifact_type and "\0" not in artifact_type else None,
+        artifact_type
+        if isinstance(artifact_type, str) and artifact_type and "\0" not in artifact_type
+        else None,
         tuple(edges),
         subjects[0].descriptor if subjects else None,
         annotations,

@@ -1,4 +1,7 @@
-"""Values that the faces and the control plane exchange. Times are integer microseconds since the epoch, UTC."""
+"""Values that the faces and the control plane exchange.
+
+Times are integer microseconds since the epoch, UTC.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,17 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """RFC 9110 section 13.1 on a PUT: `if_match` digests of which one must be current, `if_absent` for `*`."""
+    """RFC 9110 section 13.1 on a PUT: one of `if_match` must be current; `if_absent` stands for `*`."""
 
     if_match: tuple[Digest, ...] = ()
     if_absent: bool = False
 
 
 class Reading(Protocol):
-    """Stored bytes that may be read. `digest` is the one that was asked for (DECISIONS 7), `size` is in bytes."""
+    """Stored bytes that may be read.
+
+    `digest` is the one that was asked for (DECISIONS 7), `size` is in bytes.
+    """
 
     @property
     def digest(self) -> Digest: ...
@@ -53,7 +59,10 @@ class Reading(Protocol):
         ...
 
     def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start`, `length` of them or all that follow. Raises CONTENT_UNKNOWN before the first."""
+        """The bytes from `start`, `length` of them or all that follow.
+
+        Raises CONTENT_UNKNOWN before the first.
+        """
         ...
 
 
@@ -74,7 +83,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """A manifest of a repository with its exact bytes. `digest` is in the algorithm that was asked for or pushed."""
+    """A manifest of a repository with its exact bytes.
+
+    `digest` is in the algorithm that was asked for or pushed.
+    """
 
     digest: Digest
     media_type: str
@@ -112,7 +124,10 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class NewPackage:
-    """What PUT of a package says. `subject` is the digest of a manifest in the same repository, present or not yet."""
+    """What PUT of a package says.
+
+    `subject` is the digest of a manifest in the same repository, present or not yet.
+    """
 
     variant: str | None = None
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -123,7 +138,9 @@ class NewPackage:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A manifest read as a package. Foreign artifacts have no `package_digest`, `variant` and `metadata` (DECISIONS 19).
+    """A manifest read as a package.
+
+    Foreign artifacts have no `package_digest`, `variant` and `metadata` (DECISIONS 19).
 
     `versions` are the tags that point at it. An index has `children` and no files.
     """
@@ -226,7 +243,7 @@ class RepositoryUsage:
 
 @dataclass(frozen=True, slots=True)
 class StoreUsage:
-    """Bytes of the whole store as its principal may see it: `logical` summed, `physical` each content once."""
+    """Bytes of the whole store as its principal may see it: `logical` summed, `physical` each once."""
 
     logical: int
     physical: int

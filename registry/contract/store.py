@@ -37,7 +37,10 @@ from registry.contract.names import Reference, Repository, Tag
 
 
 class Uploads(Protocol):
-    """Resumable uploads (A6). `repository` is None on the native face for content that is not yet anybody's."""
+    """Resumable uploads (A6).
+
+    `repository` is None on the native face for content that is not yet anybody's.
+    """
 
     async def create(
         self,
@@ -66,17 +69,20 @@ class Uploads(Protocol):
         offset: int | None = None,
         length: int | None = None,
     ) -> Upload:
-        """Append `body`; `offset` (None: wherever it stands) must be the present one, `length` is the body's if known.
+        """Append `body`; `offset` (None: wherever it stands) must be the present one, `length` the body's.
 
         A body that breaks off keeps what arrived. A body of another length than `length` raises
         BAD_REQUEST. Raises UPLOAD_UNKNOWN, OFFSET_MISMATCH (detail `offset`), UPLOAD_BUSY, TOO_LARGE.
         """
         ...
 
-    async def complete(self, repository: Repository | None, upload: str, expected: Digest | None = None) -> Content:
+    async def complete(
+        self, repository: Repository | None, upload: str, expected: Digest | None = None
+    ) -> Content:
         """Commit the session's bytes; in a repository also link them. Repeatable for 24 hours.
 
-        Raises UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE (detail `offset`), DIGEST_MISMATCH (the session lives on), UPLOAD_BUSY.
+        Raises UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE (detail `offset`), DIGEST_MISMATCH (the session lives on),
+        UPLOAD_BUSY.
         """
         ...
 
@@ -85,7 +91,12 @@ class Uploads(Protocol):
         ...
 
     async def put(
-        self, repository: Repository, expected: Digest, body: AsyncIterable[bytes], *, length: int | None = None
+        self,
+        repository: Repository,
+        expected: Digest,
+        body: AsyncIterable[bytes],
+        *,
+        length: int | None = None,
     ) -> Content:
         """A whole blob in one request, without a session. Raises DIGEST_MISMATCH, BAD_REQUEST, TOO_LARGE."""
         ...
@@ -102,7 +113,10 @@ class Blobs(Protocol):
         ...
 
     async def mount(self, repository: Repository, digest: Digest, source: Repository | None) -> bool:
-        """Link content that the caller may read elsewhere in the same domain. False: begin an upload instead."""
+        """Link content that the caller may read elsewhere in the same domain.
+
+        False: begin an upload instead.
+        """
         ...
 
     async def delete(self, repository: Repository, digest: Digest) -> None:
@@ -135,7 +149,10 @@ class Manifests(Protocol):
         ...
 
     async def delete(self, repository: Repository, reference: Reference) -> None:
-        """A digest goes with its tags, a tag goes alone. Raises MANIFEST_UNKNOWN, IN_USE (detail `used_by`), HELD."""
+        """A digest goes with its tags, a tag goes alone.
+
+        Raises MANIFEST_UNKNOWN, IN_USE (detail `used_by`), HELD.
+        """
         ...
 
     async def tags(self, repository: Repository, *, after: str | None, limit: int) -> Page[Tag]:
@@ -143,7 +160,13 @@ class Manifests(Protocol):
         ...
 
     async def referrers(
-        self, repository: Repository, subject: Digest, *, artifact_type: str | None, after: str | None, limit: int
+        self,
+        repository: Repository,
+        subject: Digest,
+        *,
+        artifact_type: str | None,
+        after: str | None,
+        limit: int,
     ) -> Page[Descriptor]:
         """Those with `subject`, oldest first; empty for whatever does not exist."""
         ...
@@ -163,8 +186,8 @@ class Packages(Protocol):
         package: NewPackage,
         precondition: Precondition | None = None,
     ) -> PackageAccepted:
-        """Raises VALIDATION_FAILED (all faults with their paths), CONFLICT for a taken version, PACKAGE_TOO_LARGE,
-        PRECONDITION_FAILED."""
+        """Make a version. Raises VALIDATION_FAILED with all faults and their paths, CONFLICT for a taken
+        version, PACKAGE_TOO_LARGE, PRECONDITION_FAILED."""
         ...
 
     async def promote(
@@ -180,7 +203,9 @@ class Packages(Protocol):
         """Raises PACKAGE_UNKNOWN."""
         ...
 
-    async def file(self, repository: Repository, reference: Reference, path: str) -> tuple[FileReading, Package]:
+    async def file(
+        self, repository: Repository, reference: Reference, path: str
+    ) -> tuple[FileReading, Package]:
         """Raises PACKAGE_UNKNOWN, FILE_UNKNOWN, RESTORE_REQUIRED."""
         ...
 
@@ -189,14 +214,19 @@ class Packages(Protocol):
         ...
 
     async def delete(self, repository: Repository, version: Tag) -> None:
-        """Remove the version, and its manifest when nothing else reaches it. Raises PACKAGE_UNKNOWN, IN_USE, HELD."""
+        """Remove the version, and its manifest when nothing else reaches it.
+
+        Raises PACKAGE_UNKNOWN, IN_USE, HELD.
+        """
         ...
 
     async def list(self, *, after: str | None, limit: int) -> Page[PackageSummary]:
         """Every version of every repository the caller can read, by (repository, version) in byte order."""
         ...
 
-    async def versions(self, repository: Repository, *, after: str | None, limit: int) -> Page[PackageSummary]:
+    async def versions(
+        self, repository: Repository, *, after: str | None, limit: int
+    ) -> Page[PackageSummary]:
         """Raises REPOSITORY_UNKNOWN."""
         ...
 
@@ -228,8 +258,9 @@ class Drafts(Protocol):
         *,
         length: int | None = None,
     ) -> Draft:
-        """Add or replace one file, opening the draft with the first. Raises CONFLICT when the version is taken
-        or somebody else's draft, VALIDATION_FAILED for a bad path, TOO_LARGE, BAD_REQUEST."""
+        """Add or replace one file, opening the draft with the first.
+
+        Raises CONFLICT when the version is taken or somebody else's draft, VALIDATION_FAILED for a bad path, TOO_LARGE, BAD_REQUEST."""
         ...
 
     async def get(self, repository: Repository, version: Tag) -> Draft:
@@ -241,7 +272,10 @@ class Drafts(Protocol):
         ...
 
     async def finalize(self, repository: Repository, version: Tag, package: NewPackage) -> PackageAccepted:
-        """The draft's files and what `package` adds become the version. Raises as `Packages.put`, DRAFT_UNKNOWN."""
+        """The draft's files and what `package` adds become the version.
+
+        Raises as `Packages.put`, DRAFT_UNKNOWN.
+        """
         ...
 
 

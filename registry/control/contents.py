@@ -16,7 +16,8 @@ from registry.control.sql.projection import MISSING
 from registry.control.sql.transaction import Transaction
 
 _LOCATIONS = """
-SELECT location, retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id ORDER BY location
+SELECT location, retrieval_tier, restore_status FROM storage_locations
+WHERE blob_id = :blob_id ORDER BY location
 """
 
 
@@ -51,9 +52,7 @@ class ContentService:
             for place in away:
                 if place.restore_status is not status:
                     tx.emit(
-                        LocationChanged(
-                            blob.domain, blob.address, place.name, place.tier.value, status.value
-                        )
+                        LocationChanged(blob.domain, blob.address, place.name, place.tier.value, status.value)
                     )
 
         await self._core.database.write(self._caller.principal.id, change)

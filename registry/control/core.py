@@ -15,10 +15,12 @@ from registry.contract.ports import Clock, Identifiers
 from registry.control.cache import ByteCache
 from registry.control.sql.database import Database
 
-MICROSECOND = 1
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
+
+#: The actor of what the store does by itself.
+SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class RepositoryPolicy:
     domain: DomainId = DEFAULT_DOMAIN
 
     def forbids_moving(self, tag: Tag) -> bool:
-        return subject_of_tag(tag) is None and any(fnmatchcase(tag, pattern) for pattern in self.immutable_tags)
+        return subject_of_tag(tag) is None and any(
+            fnmatchcase(tag, pattern) for pattern in self.immutable_tags
+        )
 
 
 _DEFAULT_POLICY = RepositoryPolicy()

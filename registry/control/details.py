@@ -115,7 +115,11 @@ def _fields(manifest: Manifest, package: PackageManifest | None) -> Iterator[tup
     paths: set[str] = set()
     for path, value in _scalars(manifest, package):
         text = scalar_text(value)
-        if max(len(text.encode()), len(path.encode())) > LONGEST_SCALAR or "\0" in path or (path, text) in seen:
+        if (
+            max(len(text.encode()), len(path.encode())) > LONGEST_SCALAR
+            or "\0" in path
+            or (path, text) in seen
+        ):
             continue
         paths.add(path)
         if len(paths) > MOST_PATHS:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, insert, select, update
-
-from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.manifest import check_media_type
 from registry.contract.model import Draft, FileEntry, NewFile, NewPackage, PackageAccepted
 from registry.contract.names import Repository, Tag
-from registry.contract.package_rules import check_media_type, check_relative_path
+from registry.contract.package_rules import check_relative_path
 from registry.control.access import Action, Caller
 from registry.control.packages import PackageService, taken
-from registry.control.sql import lookups, tables
+from registry.control.sql import Connection, draft_rows, lookups
+from registry.control.sql.draft_rows import DraftRow
 from registry.control.sql.transaction import Transaction
 from registry.control.uploads import UploadService
-
-_DRAFT = tables.drafts
-_FILE = tables.draft_files
 
 
 class DraftService:
@@ -48,16 +44,11 @@ class DraftService:
         await self._core.database.write(principal, lambda tx: self._open(tx, repository, version))
         domain = await self._uploads.domain_of(repository)
         content = await self._uploads.put_unlinked(domain, body, length=length)
-        key = {"repository": repository, "version": version, "relative_path": path}
-        values = {"content_address": str(content.blake3), "size": content.size, "media_type": media_type}
+        file = FileEntry(path, content.blake3, content.size, media_type)
 
         def change(tx: Transaction) -> Draft:
             self._open(tx, repository, version)
-            replaced = tx.connection.execute(
-                update(_FILE).where(*(_FILE.c[name] == value for name, value in key.items())).values(values)
-            )
-            if replaced.rowcount == 0:
-                tx.connection.execute(insert(_FILE), key | values)
+            draft_rows.put_file(tx.connection, repository, version, file)
             draft = self._read(tx.connection, repository, version, tx.now)
             if len(draft.files) > self._core.limits.package_files:
                 raise StoreError(
@@ -79,7 +70,7 @@ class DraftService:
 
         def change(tx: Transaction) -> None:
             self._read(tx.connection, repository, version, tx.now)
-            drop_draft(tx, repository, version)
+            draft_rows.drop(tx.connection, repository, version)
 
         await self._core.database.write(self._caller.principal.id, change)
 
@@ -90,7 +81,7 @@ class DraftService:
             repository, version, replace(package, files=(*files, *package.files))
         )
         await self._core.database.write(
-            self._caller.principal.id, lambda tx: drop_draft(tx, repository, version)
+            self._caller.principal.id, lambda tx: draft_rows.drop(tx.connection, repository, version)
         )
         return accepted
 
@@ -99,58 +90,24 @@ class DraftService:
         current = lookups.find_manifest(tx.connection, repository, tag=version)
         if current is not None:
             raise taken(repository, version, current.digest)
-        row = _row(tx.connection, repository, version)
-        if row is not None and row[1] <= tx.now:
-            drop_draft(tx, repository, version)
+        row = draft_rows.find(tx.connection, repository, version)
+        if row is not None and row.expires_at <= tx.now:
+            draft_rows.drop(tx.connection, repository, version)
             row = None
         expires_at = tx.now + self._core.limits.draft_idle
         principal = self._caller.principal.id
         if row is None:
-            tx.connection.execute(
-                insert(_DRAFT),
-                {
-                    "repository": repository,
-                    "version": version,
-                    "principal": principal,
-                    "expires_at": expires_at,
-                },
-            )
-        elif row[0] != principal:
+            draft_rows.add(tx.connection, repository, version, DraftRow(principal, expires_at))
+        elif row.principal != principal:
             raise StoreError(
-                ErrorKind.CONFLICT, f"somebody else has a draft of {repository}:{version}: choose another version"
+                ErrorKind.CONFLICT,
+                f"somebody else has a draft of {repository}:{version}: choose another version",
             )
         else:
-            tx.connection.execute(
-                update(_DRAFT)
-                .where(_DRAFT.c.repository == repository, _DRAFT.c.version == version)
-                .values(expires_at=expires_at)
-            )
+            draft_rows.prolong(tx.connection, repository, version, expires_at)
 
     def _read(self, connection: Connection, repository: Repository, version: Tag, now: int) -> Draft:
-        row = _row(connection, repository, version)
-        if row is None or row[0] != self._caller.principal.id or row[1] <= now:
+        row = draft_rows.find(connection, repository, version)
+        if row is None or row.principal != self._caller.principal.id or row.expires_at <= now:
             raise StoreError(ErrorKind.DRAFT_UNKNOWN, f"there is no draft of {repository}:{version}")
-        files = connection.execute(
-            select(_FILE.c.relative_path, _FILE.c.content_address, _FILE.c.size, _FILE.c.media_type)
-            .where(_FILE.c.repository == repository, _FILE.c.version == version)
-            .order_by(_FILE.c.relative_path)
-        )
-        entries = tuple(FileEntry(path, Digest.parse(address), size, kind) for path, address, size, kind in files)
-        return Draft(repository, version, row[1], entries)
-
-
-def drop_draft(tx: Transaction, repository: str, version: str) -> None:
-    """Forget a draft and its files' names; their content stays leased to who uploaded it."""
-    for table in (_FILE, _DRAFT):
-        tx.connection.execute(
-            delete(table).where(table.c.repository == repository, table.c.version == version)
-        )
-
-
-def _row(connection: Connection, repository: str, version: str) -> tuple[str, int] | None:
-    found = connection.execute(
-        select(_DRAFT.c.principal, _DRAFT.c.expires_at).where(
-            _DRAFT.c.repository == repository, _DRAFT.c.version == version
-        )
-    ).first()
-    return (found[0], found[1]) if found else None
+        return Draft(repository, version, row.expires_at, draft_rows.files(connection, repository, version))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from registry.contract.dataplane import Content
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, FieldError, StoreError
@@ -18,7 +16,7 @@ from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
 from registry.control.sql import lookups
-from registry.control.sql.lookups import ManifestRow
+from registry.control.sql.lookups import Connection, ManifestRow
 from registry.control.sql.transaction import Transaction
 
 _PRESENT = """
@@ -34,7 +32,7 @@ _NAMED = 100
 
 @dataclass(frozen=True, slots=True)
 class NativePackage:
-    """The canonical manifest of a package, with its digest and the schema its metadata was checked against."""
+    """The canonical manifest of a package, its digest and the schema its metadata was checked against."""
 
     manifest: PackageManifest
     digest: Digest
@@ -58,7 +56,9 @@ class Incoming:
 def check_children(
     connection: Connection, repository: Repository, manifest: Manifest, *, sparse: bool
 ) -> None:
-    """Raises MANIFEST_CHILD_UNKNOWN that names what the repository lacks (distribution-spec, "Pushing Manifests").
+    """Raises MANIFEST_CHILD_UNKNOWN that names what the repository lacks.
+
+    Source: distribution-spec, "Pushing Manifests".
 
     A descriptor is satisfied by a manifest or a blob of the repository (DECISIONS 15).
     """
@@ -79,7 +79,7 @@ def check_children(
         missing = list(required.items())[:_NAMED]
         raise StoreError(
             ErrorKind.MANIFEST_CHILD_UNKNOWN,
-            f"{len(required)} of the manifest's descriptors are unknown to {repository}, e.g. {missing[0][0]}: "
+            f"{len(required)} of the manifest's descriptors are unknown to {repository}, e.g. {missing[0][0]}; "
             "push them first",
             detail={"missing": [digest for digest, _ in missing]},
             errors=[FieldError(f"/{_FIELD[kind]}", f"{digest} is unknown") for digest, kind in missing],
@@ -117,7 +117,7 @@ def store_manifest(
     elif known.media_type != incoming.manifest.media_type:
         raise StoreError(
             ErrorKind.MANIFEST_INVALID,
-            f"{repository} has these bytes as {known.media_type} already, not as {incoming.manifest.media_type}",
+            f"{repository} has these bytes as {known.media_type}, not as {incoming.manifest.media_type}",
         )
     for event in _moves(tx, core, repository, blob.address, incoming.digest, tags):
         tx.emit(event)
@@ -132,7 +132,11 @@ def _moves(
         current: ManifestRow | None = lookups.find_manifest(tx.connection, repository, tag=tag)
         if current is not None and current.address == address and current.digest == digest:
             continue
-        if current is not None and current.address != address and core.policies.of(repository).forbids_moving(tag):
+        if (
+            current is not None
+            and current.address != address
+            and core.policies.of(repository).forbids_moving(tag)
+        ):
             raise StoreError(
                 ErrorKind.HELD, f"the tag {tag} is immutable in {repository} and stands at {current.digest}"
             )

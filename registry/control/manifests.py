@@ -69,9 +69,7 @@ class ManifestService:
         self._caller.may(Action.PUSH, repository)
         core, actor = self._core, self._caller.principal.id
         if len(data) > core.limits.manifest_bytes:
-            raise StoreError(
-                ErrorKind.TOO_LARGE, f"a manifest may have {core.limits.manifest_bytes} bytes"
-            )
+            raise StoreError(ErrorKind.TOO_LARGE, f"a manifest may have {core.limits.manifest_bytes} bytes")
         algorithm = reference.algorithm if isinstance(reference, Digest) else Algorithm.SHA256
         digest = Digest.of(data, algorithm)
         if isinstance(reference, Digest) and not digest.matches(reference):
@@ -79,7 +77,9 @@ class ManifestService:
         manifest = parse_manifest(data, content_type)
         names = tuple(dict.fromkeys(tags if isinstance(reference, Digest) else (reference, *tags)))
         sparse = core.policies.of(repository).sparse
-        await core.database.read(lambda connection: check_children(connection, repository, manifest, sparse=sparse))
+        await core.database.read(
+            lambda connection: check_children(connection, repository, manifest, sparse=sparse)
+        )
         package = await native_package(core, actor, repository, manifest, data)
         schema_version = await check_foreign(core, actor, repository, manifest, package)
         content = await core.dataplane.put(core.policies.of(repository).domain, data, algorithm)
@@ -127,7 +127,13 @@ class ManifestService:
         return page_by_key([Repository(row[0]) for row in rows], limit)
 
     async def referrers(
-        self, repository: Repository, subject: Digest, *, artifact_type: str | None, after: str | None, limit: int
+        self,
+        repository: Repository,
+        subject: Digest,
+        *,
+        artifact_type: str | None,
+        after: str | None,
+        limit: int,
     ) -> Page[Descriptor]:
         self._caller.may(Action.PULL, repository)
         return await self._core.database.read(
@@ -176,4 +182,6 @@ def check_precondition(
         names = set(lookups.digests_of(tx.connection, current.blob_id)) if current else set()
         if not names.intersection(map(str, precondition.if_match)):
             stands = f"it is {current.digest}" if current else "it does not exist"
-            raise StoreError(ErrorKind.PRECONDITION_FAILED, f"{reference} is not what If-Match names: {stands}")
+            raise StoreError(
+                ErrorKind.PRECONDITION_FAILED, f"{reference} is not what If-Match names: {stands}"
+            )

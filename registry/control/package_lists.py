@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from registry.contract import jsonvalue
 from registry.contract.digest import Digest
 from registry.contract.errors import StoreError
@@ -14,7 +12,7 @@ from registry.contract.model import PackageSummary, Page, Search
 from registry.contract.names import Repository, Tag
 from registry.control.details import scalar_text
 from registry.control.paging import page_by_key
-from registry.control.sql import lookups
+from registry.control.sql import Connection, lookups
 
 _COLUMNS = "r.name, t.name, d.digest, m.package_digest, m.variant, m.artifact_type, m.created_at, m.id"
 _TAGGED = f"""
@@ -27,7 +25,9 @@ JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = t.digest_a
 _EVERY = _TAGGED + " WHERE (r.name, t.name) > (:repository, :tag) ORDER BY r.name, t.name LIMIT :limit"
 _VERSIONS = _TAGGED + " WHERE r.name = :repository AND t.name > :tag ORDER BY t.name LIMIT :limit"
 
-_NEWEST_TAG = "(SELECT n.name FROM tags n WHERE n.manifest_id = m.id ORDER BY n.updated_at DESC, n.name LIMIT 1)"
+_NEWEST_TAG = (
+    "(SELECT n.name FROM tags n WHERE n.manifest_id = m.id ORDER BY n.updated_at DESC, n.name LIMIT 1)"
+)
 _SEARCH = f"""
 SELECT {_COLUMNS.replace("t.name", _NEWEST_TAG)}
 FROM {{source}}
@@ -57,7 +57,10 @@ def versions(
 
 
 def search(connection: Connection, query: Search, after: str | None, limit: int) -> Page[PackageSummary]:
-    """Newest first. All conditions hold; text matches a string, a number or a truth value written that way."""
+    """Newest first.
+
+    All conditions hold; text matches a string, a number or a truth value written that way.
+    """
     wanted = list(query.fields)
     if query.variant is not None:
         wanted.append(("variant", query.variant))

@@ -72,7 +72,10 @@ async def _check_addresses(core: Core, domain: DomainId, package: PackageManifes
 
 
 async def read_package(core: Core, actor: str, repository: Repository, row: ManifestRow) -> Package:
-    """The package behind a manifest's row. Raises PACKAGE_UNKNOWN when its bytes are gone, RESTORE_REQUIRED."""
+    """The package behind a manifest's row.
+
+    Raises PACKAGE_UNKNOWN when its bytes are gone, RESTORE_REQUIRED.
+    """
     if row.state == MISSING:
         raise absence(ErrorKind.PACKAGE_UNKNOWN, row.digest)
     if row.state == AWAY:

@@ -112,7 +112,8 @@ class PackageService:
         row = await self._row(repository, reference)
         if row.package_digest is None:
             raise StoreError(
-                ErrorKind.PACKAGE_UNKNOWN, "a foreign artifact has no canonical manifest; read its OCI manifest"
+                ErrorKind.PACKAGE_UNKNOWN,
+                "a foreign artifact has no canonical manifest; read its OCI manifest",
             )
         return await self._open(repository, row.package_digest, ErrorKind.PACKAGE_UNKNOWN)
 
@@ -138,7 +139,9 @@ class PackageService:
             lambda connection: package_lists.every(connection, after, limit)
         )
 
-    async def versions(self, repository: Repository, *, after: str | None, limit: int) -> Page[PackageSummary]:
+    async def versions(
+        self, repository: Repository, *, after: str | None, limit: int
+    ) -> Page[PackageSummary]:
         self._caller.may(Action.PULL, repository)
         if await self._core.database.fetch_one(lookups.REPOSITORY, {"repository": repository}) is None:
             raise absence(ErrorKind.REPOSITORY_UNKNOWN, repository)
@@ -166,14 +169,15 @@ class PackageService:
         )
         if found is None:
             raise absence(absent, digest)
-        return await open_reading(
-            self._core, self._caller.principal.id, BlobRow.of(found), digest, absent
-        )
+        return await open_reading(self._core, self._caller.principal.id, BlobRow.of(found), digest, absent)
 
     async def _resolve_files(
         self, repository: Repository, files: Sequence[NewFile]
     ) -> tuple[DomainId, tuple[PackageFile, ...]]:
-        """Content that the package may name (DECISIONS 22). Anything else is VALIDATION_FAILED as if absent."""
+        """Content that the package may name (DECISIONS 22).
+
+        Anything else is VALIDATION_FAILED as if absent.
+        """
         principal = self._caller.principal.id
 
         def query(connection: Any) -> tuple[DomainId, list[PackageFile], list[FieldError]]:
@@ -194,7 +198,10 @@ class PackageService:
                 blob = BlobRow.of(row) if row else None
                 if blob is None or blob.state == MISSING:
                     errors.append(
-                        FieldError(f"/files/{index}/content_address", f"{file.content} is not known here: upload it first")
+                        FieldError(
+                            f"/files/{index}/content_address",
+                            f"{file.content} is not known here: upload it first",
+                        )
                     )
                     continue
                 sha256 = sha256_of(lookups.digests_of(connection, blob.id))
@@ -206,7 +213,9 @@ class PackageService:
         domain, resolved, errors = await self._core.database.read(query)
         if errors:
             raise StoreError(
-                ErrorKind.VALIDATION_FAILED, "the package names content that is not there", errors=errors[:100]
+                ErrorKind.VALIDATION_FAILED,
+                "the package names content that is not there",
+                errors=errors[:100],
             )
         return domain, tuple(resolved)
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
-
 from registry.contract.model import Principal
-from registry.control.core import Core
-from registry.control.reaper import SYSTEM
-from registry.control.sql import tables
+from registry.control.core import SYSTEM, Core
+from registry.control.sql import people
 from registry.control.sql.transaction import Transaction
 
 
 async def principal_named(core: Core, name: str) -> Principal:
     """The principal of that name, with a random id that stays."""
-    people = tables.principals
-    known = await core.database.read(
-        lambda connection: connection.scalar(select(people.c.id).where(people.c.name == name))
-    )
+    known = await core.database.read(lambda connection: people.id_of(connection, name))
     if known is not None:
         return Principal(known, name)
 
     def change(tx: Transaction) -> str:
-        found: str | None = tx.connection.scalar(select(people.c.id).where(people.c.name == name))
+        found = people.id_of(tx.connection, name)
         if found is None:
             found = core.identifiers.new()
-            tx.connection.execute(insert(people), {"id": found, "name": name})
+            people.add(tx.connection, found, name)
         return found
 
     return Principal(await core.database.write(SYSTEM, change), name)

@@ -1,4 +1,7 @@
-"""Promotion: an existing manifest, and all it reaches, gets a version elsewhere. No bytes move (DECISIONS 20)."""
+"""Promotion: an existing manifest, and all it reaches, gets a version elsewhere.
+
+No bytes move (DECISIONS 20).
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class _Part:
 async def promote(
     core: Core, actor: str, repository: Repository, version: Tag, source: Repository, digest: Digest
 ) -> bool:
-    """True when the version is new. Raises PACKAGE_UNKNOWN, CONFLICT, VALIDATION_FAILED for another domain."""
+    """True when the version is new.
+
+    Raises PACKAGE_UNKNOWN, CONFLICT, VALIDATION_FAILED for another domain.
+    """
     parts: list[_Part] = []
     await _collect(core, actor, source, digest, parts, _DEEPEST)
 
@@ -53,15 +59,14 @@ async def promote(
             if current.address == top.row.address:
                 return False
             raise StoreError(
-                ErrorKind.CONFLICT, f"{repository}:{version} is taken by {current.digest}: choose another version"
+                ErrorKind.CONFLICT,
+                f"{repository}:{version} is taken by {current.digest}: choose another version",
             )
         for part in parts:
             _link_blobs(tx, target, source, part.manifest)
             digests = lookups.digests_of(tx.connection, part.row.blob_id)
             content = Content(part.row.address, sha256_of(digests), part.row.size)
-            incoming = Incoming(
-                part.manifest, content, part.row.digest, part.native, part.row.schema_version
-            )
+            incoming = Incoming(part.manifest, content, part.row.digest, part.native, part.row.schema_version)
             store_manifest(tx, core, repository, incoming, (version,) if part is top else ())
         return True
 
@@ -79,7 +84,9 @@ async def _collect(
     if row is None or data is None:
         raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{source}@{digest}")
     if depth == 0 or len(parts) >= _MOST_MANIFESTS:
-        raise StoreError(ErrorKind.PACKAGE_TOO_LARGE, "the index holds too many manifests to be promoted at once")
+        raise StoreError(
+            ErrorKind.PACKAGE_TOO_LARGE, "the index holds too many manifests to be promoted at once"
+        )
     manifest = parse_manifest(data, row.media_type)
     for child in manifest.children:
         if await core.database.fetch_one(

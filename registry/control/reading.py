@@ -57,7 +57,9 @@ class StoredFile:
         return self.content.stream(start, length)
 
 
-async def open_reading(core: Core, actor: str, blob: BlobRow, digest: Digest, absent: ErrorKind) -> StoredReading:
+async def open_reading(
+    core: Core, actor: str, blob: BlobRow, digest: Digest, absent: ErrorKind
+) -> StoredReading:
     """Ready `blob` for reading as `digest`; raises `absent` when its bytes are gone.
 
     That the bytes are gone is written down before it is said, so that HEAD answers alike from then on.
@@ -76,7 +78,7 @@ async def open_reading(core: Core, actor: str, blob: BlobRow, digest: Digest, ab
 
 
 async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, limit: int) -> bytes | None:
-    """A small object by the cache or the data plane, verified; None when its bytes are gone, which is noted."""
+    """A small object by the cache or the data plane, verified; None when they are gone, which is noted."""
     data = core.manifest_cache.get(domain, address)
     if data is not None:
         return data

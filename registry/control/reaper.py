@@ -9,20 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import delete, insert, select, update
-
-from registry.contract.dataplane import DomainId, Stage
+from registry.contract.dataplane import Stage
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control.core import SECOND, Core
-from registry.control.drafts import drop_draft
-from registry.control.sql import tables
+from registry.control.core import SECOND, SYSTEM, Core
+from registry.control.sql import draft_rows, leases, upload_rows
 from registry.control.sql.transaction import Transaction
 
 _LOG = logging.getLogger(__name__)
-_WORK = "reaper"
-#: The actor of what the store does by itself.
-SYSTEM = "system"
+WORK = "reaper"
 _EVERY_SECONDS = 60.0
 _LEASE = 5 * 60 * SECOND
 _AT_ONCE = 1000
@@ -43,7 +39,7 @@ async def run(core: Core) -> None:
     holder = core.identifiers.new()
     while True:
         try:
-            token = await acquire(core, _WORK, holder)
+            token = await acquire(core, holder)
             if token is not None:
                 reaped = await reap(core, token)
                 if reaped != Reaped():
@@ -53,38 +49,12 @@ async def run(core: Core) -> None:
         await asyncio.sleep(_EVERY_SECONDS)
 
 
-async def acquire(core: Core, work: str, holder: str) -> int | None:
+async def acquire(core: Core, holder: str) -> int | None:
     """The fencing token when `holder` has or gets the work, None while another has it."""
-    lease = tables.work_leases
-
-    def change(tx: Transaction) -> int | None:
-        row = tx.connection.execute(
-            select(lease.c.holder, lease.c.token, lease.c.expires_at).where(lease.c.work == work)
-        ).first()
-        if row is None:
-            token = 1
-            values = {"work": work, "holder": holder, "token": token, "expires_at": tx.now + _LEASE}
-            tx.connection.execute(insert(lease), values)
-            return token
-        if row.holder != holder and row.expires_at > tx.now:
-            return None
-        token = row.token if row.holder == holder else row.token + 1
-        tx.connection.execute(
-            update(lease)
-            .where(lease.c.work == work)
-            .values(holder=holder, token=token, expires_at=tx.now + _LEASE)
-        )
-        return int(token)
-
-    return await core.database.write(SYSTEM, change)
-
-
-def check_token(tx: Transaction, work: str, token: int) -> None:
-    """Raises UNAVAILABLE when another holder has taken the work over meanwhile."""
-    lease = tables.work_leases
-    current = tx.connection.scalar(select(lease.c.token).where(lease.c.work == work))
-    if current != token:
-        raise StoreError(ErrorKind.UNAVAILABLE, f"another process does the work of the {work} now")
+    return await core.database.write(
+        SYSTEM,
+        lambda tx: leases.acquire_work(tx.connection, WORK, holder, tx.now, tx.now + _LEASE),
+    )
 
 
 async def reap(core: Core, token: int) -> Reaped:
@@ -93,76 +63,56 @@ async def reap(core: Core, token: int) -> Reaped:
     stages = await _stray_stages(core)
 
     def change(tx: Transaction) -> tuple[int, int]:
-        check_token(tx, _WORK, token)
-        old = tx.connection.execute(
-            select(tables.drafts.c.repository, tables.drafts.c.version)
-            .where(tables.drafts.c.expires_at <= tx.now)
-            .limit(_AT_ONCE)
-        ).all()
+        leases.check_token(tx.connection, WORK, token)
+        old = draft_rows.expired(tx.connection, tx.now, _AT_ONCE)
         for repository, version in old:
-            drop_draft(tx, repository, version)
-        leases = tables.content_leases
-        gone = tx.connection.execute(delete(leases).where(leases.c.expires_at <= tx.now))
-        return len(old), gone.rowcount
+            draft_rows.drop(tx.connection, repository, version)
+        return len(old), leases.drop_expired_content(tx.connection, tx.now)
 
-    drafts, leases = await core.database.write(SYSTEM, change)
-    return Reaped(uploads, stages, drafts, leases)
+    drafts, content = await core.database.write(SYSTEM, change)
+    return Reaped(uploads, stages, drafts, content)
 
 
 async def _expired_uploads(core: Core, token: int) -> int:
     """Sessions past their time whose bytes have not moved either."""
-    uploads = tables.uploads
     now = core.clock.now()
-    rows = await core.database.read(
-        lambda connection: connection.execute(
-            select(uploads.c.id, uploads.c.domain, uploads.c.content)
-            .where(uploads.c.expires_at <= now)
-            .limit(_AT_ONCE)
-        ).all()
-    )
     dropped = 0
-    for upload, domain, content in rows:
-        stage = Stage(DomainId(domain), upload)
-        if content is None:
-            status = await core.dataplane.staged(stage)
+    for row in await core.database.read(lambda connection: upload_rows.expired(connection, now, _AT_ONCE)):
+        if row.content is None:
+            status = await core.dataplane.staged(row.stage)
             if status.offset and status.touched + core.limits.upload_idle > now:
                 continue
-            try:
-                await core.dataplane.discard(stage)
-            except StoreError as error:
-                if error.kind is not ErrorKind.UPLOAD_BUSY:
-                    raise
+            if not await _discard(core, row.stage):
                 continue
-
-        def change(tx: Transaction, upload: str = upload) -> None:
-            check_token(tx, _WORK, token)
-            tx.connection.execute(delete(uploads).where(uploads.c.id == upload))
-
-        await core.database.write(SYSTEM, change)
+        await core.database.write(SYSTEM, partial(_drop_upload, token=token, upload=row.id))
         dropped += 1
     return dropped
 
 
+def _drop_upload(tx: Transaction, *, token: int, upload: str) -> None:
+    leases.check_token(tx.connection, WORK, token)
+    upload_rows.drop(tx.connection, upload)
+
+
 async def _stray_stages(core: Core) -> int:
     """Stages of requests that a crash cut off: nobody has a session for them, and nothing moves."""
-    uploads = tables.uploads
     before = core.clock.now() - core.limits.upload_idle
     dropped = 0
     async for stage, status in core.dataplane.stages():
         if status.touched > before:
             continue
-        known = await core.database.read(
-            lambda connection, stage=stage: connection.scalar(
-                select(uploads.c.id).where(uploads.c.id == stage.id)
-            )
-        )
-        if known is not None:
-            continue
-        try:
-            await core.dataplane.discard(stage)
-        except StoreError as error:
-            if error.kind is not ErrorKind.UPLOAD_BUSY:
-                raise
-            continue
-        dropped += 1
+        known = await core.database.fetch_one(upload_rows.UPLOAD, {"id": stage.id})
+        if known is None and await _discard(core, stage):
+            dropped += 1
     return dropped
+
+
+async def _discard(core: Core, stage: Stage) -> bool:
+    """False while somebody still writes to it."""
+    try:
+        await core.dataplane.discard(stage)
+    except StoreError as error:
+        if error.kind is not ErrorKind.UPLOAD_BUSY:
+            raise
+        return False
+    return True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, update
-
 from registry.contract.dataplane import Content, DomainId
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
@@ -17,7 +15,7 @@ from registry.contract.events import (
 )
 from registry.contract.names import Repository
 from registry.control.core import Core
-from registry.control.sql import lookups, tables
+from registry.control.sql import lookups
 from registry.control.sql.lookups import BlobRow, RepositoryRow
 from registry.control.sql.projection import MISSING
 from registry.control.sql.transaction import Transaction
@@ -63,26 +61,8 @@ def link_blob(tx: Transaction, repository: RepositoryRow, blob: BlobRow) -> None
         tx.emit(BlobLinked(Repository(repository.name), blob.address))
 
 
-def lease_content(tx: Transaction, domain: DomainId, address: Digest, principal: str, until: int) -> None:
-    """Hold content for `principal` until then (microseconds), though nothing reaches it yet."""
-    lease = tables.content_leases
-    key = {"domain": domain, "content_address": str(address), "principal": principal}
-    renewed = tx.connection.execute(
-        update(lease)
-        .where(*(lease.c[name] == value for name, value in key.items()))
-        .values(expires_at=until)
-    )
-    if renewed.rowcount == 0:
-        tx.connection.execute(insert(lease), key | {"expires_at": until})
-
-
-def drop_upload(tx: Transaction, upload: str) -> None:
-    """Forget a session."""
-    tx.connection.execute(delete(tables.uploads).where(tables.uploads.c.id == upload))
-
-
 async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest, reason: str) -> None:
-    """A reader found bytes absent or corrupt: from now on the content answers as absent, and a push heals it."""
+    """Bytes were found absent or corrupt: from now on they answer as absent, and a push heals them."""
 
     def change(tx: Transaction) -> None:
         blob = lookups.find_blob(tx.connection, domain, address)

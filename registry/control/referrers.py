@@ -1,6 +1,7 @@
 """Referrers: the manifests that name a subject, and those that a fallback index lists for it.
 
-distribution-spec, "Listing Referrers" and "Referrers Tag Schema". Clients that found no referrers API elsewhere
+distribution-spec, "Listing Referrers" and "Referrers Tag Schema". Clients that found no referrers API
+elsewhere
 have pushed an index under the tag `<algorithm>-<hex>`; what it lists counts too, described anew from the
 manifests themselves.
 """
@@ -11,14 +12,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from registry.contract.digest import Digest
 from registry.contract.manifest import Descriptor
 from registry.contract.model import Page
 from registry.contract.names import Repository, fallback_tag
 from registry.control.paging import page_by_key
-from registry.control.sql import lookups
+from registry.control.sql import Connection, lookups
 
 #: `:d0`… are all digests of the subject, `:f0`… the fallback tags that speak of it.
 _REFERRERS = """

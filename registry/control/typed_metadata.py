@@ -89,7 +89,7 @@ async def check_foreign(
 
 
 def check_schema(document: JsonValue) -> None:
-    """Raises VALIDATION_FAILED unless `document` is a JSON Schema 2020-12 that refers to nothing outside itself."""
+    """Raises VALIDATION_FAILED unless `document` is a JSON Schema 2020-12 that refers to itself alone."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -127,13 +127,17 @@ def _faults(document: str, metadata: JsonValue) -> list[FieldError]:
     errors = []
     try:
         for error in _validator(document).iter_errors(metadata):
-            errors.append(FieldError("/metadata" + jsonvalue.pointer(error.absolute_path), error.message[:500]))
+            errors.append(
+                FieldError("/metadata" + jsonvalue.pointer(error.absolute_path), error.message[:500])
+            )
             if len(errors) == _MOST_ERRORS:
                 break
     except Unresolvable as error:
         errors.append(FieldError("/metadata", f"the schema refers to what it does not hold: {error.ref}"))
     except RecursionError:
-        errors.append(FieldError("/metadata", "the schema or the metadata is nested too deeply to be checked"))
+        errors.append(
+            FieldError("/metadata", "the schema or the metadata is nested too deeply to be checked")
+        )
     return errors
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
-
-from sqlalchemy import func, insert, select, update
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
@@ -15,29 +12,12 @@ from registry.contract.model import Upload
 from registry.contract.names import Repository
 from registry.control import recording
 from registry.control.access import Action, Caller
-from registry.control.sql import lookups, tables
+from registry.control.sql import leases, lookups, upload_rows
 from registry.control.sql.transaction import Transaction
+from registry.control.sql.upload_rows import UploadRow
 
 #: A body of a known length up to this is gathered in memory and stored in one step.
 _SMALL = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A session as the database has it; where its bytes stand is the data plane's to say."""
-
-    id: str
-    repository: Repository | None
-    domain: DomainId
-    size: int | None
-    expected: Digest | None
-    announced: Algorithm | None
-    content: Content | None
-    expires_at: int
-
-    @property
-    def stage(self) -> Stage:
-        return Stage(self.domain, self.id, self.announced)
 
 
 class UploadService:
@@ -63,9 +43,7 @@ class UploadService:
         principal = self._caller.principal.id
 
         def change(tx: Transaction) -> Upload:
-            uploads = tables.uploads
-            mine = select(func.count()).where(uploads.c.principal == principal, uploads.c.content.is_(None))
-            if (tx.connection.scalar(mine) or 0) >= limits.open_uploads:
+            if upload_rows.count_open(tx.connection, principal) >= limits.open_uploads:
                 raise StoreError(
                     ErrorKind.TOO_MANY_REQUESTS,
                     f"{limits.open_uploads} uploads are open already: complete or cancel some",
@@ -74,20 +52,8 @@ class UploadService:
             known = lookups.find_repository(tx.connection, repository) if repository else None
             domain = known.domain if known else self._domain_for(repository)
             expires_at = tx.now + limits.upload_idle
-            tx.connection.execute(
-                insert(uploads),
-                {
-                    "id": upload,
-                    "repository": repository,
-                    "domain": domain,
-                    "principal": principal,
-                    "size": size,
-                    "expected": str(expected) if expected else None,
-                    "announced": algorithm.value if algorithm else None,
-                    "content": None,
-                    "expires_at": expires_at,
-                },
-            )
+            row = UploadRow(upload, repository, domain, principal, size, expected, algorithm, expires_at)
+            upload_rows.add(tx.connection, row)
             return Upload(upload, repository, 0, size, expires_at)
 
         return await self._core.database.write(principal, change)
@@ -134,15 +100,22 @@ class UploadService:
         if row.content is not None:
             return _same(row.content, expected)
         digest = expected or row.expected
-        if expected and row.expected and expected.algorithm is row.expected.algorithm and expected != row.expected:
+        if (
+            expected
+            and row.expected
+            and expected.algorithm is row.expected.algorithm
+            and expected != row.expected
+        ):
             raise StoreError(
                 ErrorKind.DIGEST_MISMATCH, f"the session was opened for {row.expected}, not for {expected}"
             )
         offset = (await self._core.dataplane.staged(row.stage)).offset
-        if (row.size is not None and offset != row.size) or (row.size is None and not offset and digest is None):
+        if (row.size is not None and offset != row.size) or (
+            row.size is None and not offset and digest is None
+        ):
             raise StoreError(
                 ErrorKind.UPLOAD_INCOMPLETE,
-                f"{offset} of {row.size if row.size is not None else 'an unknown number of'} bytes have arrived",
+                f"{offset} bytes have arrived of {'an unknown number' if row.size is None else row.size}",
                 detail={"offset": offset, "size": row.size},
             )
         try:
@@ -158,11 +131,16 @@ class UploadService:
         row = await self._find_open(repository, upload)
         await self._core.dataplane.discard(row.stage)
         await self._core.database.write(
-            self._caller.principal.id, lambda tx: recording.drop_upload(tx, row.id)
+            self._caller.principal.id, lambda tx: upload_rows.drop(tx.connection, row.id)
         )
 
     async def put(
-        self, repository: Repository, expected: Digest, body: AsyncIterable[bytes], *, length: int | None = None
+        self,
+        repository: Repository,
+        expected: Digest,
+        body: AsyncIterable[bytes],
+        *,
+        length: int | None = None,
     ) -> Content:
         self._caller.may(Action.PUSH, repository)
         self._check_size(length)
@@ -196,7 +174,9 @@ class UploadService:
             data = await _gather(body, length)
             algorithm = expected.algorithm if expected else None
             if expected and not Digest.of(data, expected.algorithm).matches(expected):
-                raise StoreError(ErrorKind.DIGEST_MISMATCH, f"the bytes that arrived are not those of {expected}")
+                raise StoreError(
+                    ErrorKind.DIGEST_MISMATCH, f"the bytes that arrived are not those of {expected}"
+                )
             return await self._core.dataplane.put(domain, data, algorithm)
         stage = Stage(domain, self._core.identifiers.new(), expected.algorithm if expected else None)
         try:
@@ -210,7 +190,7 @@ class UploadService:
             await asyncio.shield(self._core.dataplane.discard(stage))
             raise
 
-    async def _record(self, row: _Row, content: Content, *, keep: bool) -> Content:
+    async def _record(self, row: UploadRow, content: Content, *, keep: bool) -> Content:
         """Write what a commit made durable. A native session stays for a day, to answer again."""
 
         def change(tx: Transaction) -> Content:
@@ -219,18 +199,10 @@ class UploadService:
                 recording.link_blob(tx, target, recording.record_content(tx, row.domain, content))
             else:
                 self._record_unlinked(tx, row.domain, content)
-            if not keep:
-                recording.drop_upload(tx, row.id)
-                return content
-            uploads = tables.uploads
-            done = lookups.first(tx.connection, lookups.UPLOAD, id=row.id)
-            if done is not None and done[7] is not None:
-                return _read_content(done[7])
-            tx.connection.execute(
-                update(uploads)
-                .where(uploads.c.id == row.id)
-                .values(content=_write_content(content), expires_at=tx.now + self._core.limits.content_lease)
-            )
+            if keep:
+                until = tx.now + self._core.limits.content_lease
+                return upload_rows.complete(tx.connection, row.id, content, until)
+            upload_rows.drop(tx.connection, row.id)
             return content
 
         return await self._core.database.write(self._caller.principal.id, change)
@@ -238,7 +210,7 @@ class UploadService:
     def _record_unlinked(self, tx: Transaction, domain: DomainId, content: Content) -> None:
         recording.record_content(tx, domain, content)
         until = tx.now + self._core.limits.content_lease
-        recording.lease_content(tx, domain, content.blake3, self._caller.principal.id, until)
+        leases.lease_content(tx.connection, domain, content.blake3, self._caller.principal.id, until)
 
     async def _completed_meanwhile(
         self, repository: Repository | None, upload: str, expected: Digest | None, error: StoreError
@@ -249,28 +221,20 @@ class UploadService:
             raise error
         return _same(row.content, expected)
 
-    async def _find(self, repository: Repository | None, upload: str) -> _Row:
-        found = await self._core.database.fetch_one(lookups.UPLOAD, {"id": upload})
-        unknown = StoreError(ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one")
-        if found is None or found[3] != self._caller.principal.id:
-            raise unknown
-        if repository is not None and found[1] != repository:
-            raise unknown
-        row = _Row(
-            id=found[0],
-            repository=found[1],
-            domain=found[2],
-            size=found[4],
-            expected=Digest.parse(found[5]) if found[5] else None,
-            announced=Algorithm(found[6]) if found[6] else None,
-            content=_read_content(found[7]) if found[7] else None,
-            expires_at=found[8],
-        )
-        if repository is not None and row.content is not None:
-            raise unknown
+    async def _find(self, repository: Repository | None, upload: str) -> UploadRow:
+        found = await self._core.database.fetch_one(upload_rows.UPLOAD, {"id": upload})
+        row = UploadRow.of(found) if found else None
+        if (
+            row is None
+            or row.principal != self._caller.principal.id
+            or (repository is not None and (row.repository != repository or row.content is not None))
+        ):
+            raise StoreError(
+                ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one"
+            )
         return row
 
-    async def _find_open(self, repository: Repository | None, upload: str) -> _Row:
+    async def _find_open(self, repository: Repository | None, upload: str) -> UploadRow:
         row = await self._find(repository, upload)
         if row.content is not None:
             raise StoreError(ErrorKind.CONFLICT, "the upload is complete already")
@@ -284,8 +248,10 @@ class UploadService:
     def _domain_for(self, repository: Repository | None) -> DomainId:
         return self._core.policies.of(repository).domain if repository else DEFAULT_DOMAIN
 
-    def _open_upload(self, row: _Row, offset: int) -> Upload:
-        expires_at = max(row.expires_at, self._core.clock.now() + self._core.limits.upload_idle if offset else 0)
+    def _open_upload(self, row: UploadRow, offset: int) -> Upload:
+        expires_at = max(
+            row.expires_at, self._core.clock.now() + self._core.limits.upload_idle if offset else 0
+        )
         return Upload(row.id, row.repository, offset, row.size, expires_at)
 
     def _check_size(self, size: int | None) -> None:
@@ -307,25 +273,15 @@ async def _gather(body: AsyncIterable[bytes], length: int) -> bytes:
             break
         parts.append(part)
     if held != length:
-        raise StoreError(ErrorKind.BAD_REQUEST, f"the body does not have the {length} bytes that were announced")
+        raise StoreError(
+            ErrorKind.BAD_REQUEST, f"the body does not have the {length} bytes that were announced"
+        )
     return b"".join(parts)
 
 
 def _same(content: Content, expected: Digest | None) -> Content:
     if expected is not None and expected not in content.digests:
-        raise StoreError(ErrorKind.DIGEST_MISMATCH, f"the upload is complete, and its bytes are not those of {expected}")
+        raise StoreError(
+            ErrorKind.DIGEST_MISMATCH, f"the upload is complete, and its bytes are not those of {expected}"
+        )
     return content
-
-
-def _write_content(content: Content) -> str:
-    return " ".join([str(content.size), *(str(digest) for digest in content.digests)])
-
-
-def _read_content(text: str) -> Content:
-    size, *digests = text.split(" ")
-    named = {digest.algorithm: digest for digest in map(Digest.parse, digests)}
-    return Content(
-        named[Algorithm.BLAKE3], named[Algorithm.SHA256], int(size), named.get(Algorithm.SHA512)
-    )
-
-

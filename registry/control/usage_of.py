@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
-from registry.control.sql import lookups
+from registry.control.sql import Connection, lookups
 
 #: As many users are named in the refusal.
 _NAMED = 100

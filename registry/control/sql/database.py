@@ -25,7 +25,10 @@ LARGEST_BATCH = 256
 
 
 class Database(Protocol):
-    """What the control plane asks of a database. All raise StoreError UNAVAILABLE, STORAGE_FULL or INTERNAL."""
+    """What the control plane asks of a database.
+
+    All raise StoreError UNAVAILABLE, STORAGE_FULL or INTERNAL.
+    """
 
     @property
     def url(self) -> str: ...
@@ -54,7 +57,10 @@ class Database(Protocol):
         ...
 
     async def backup(self, target: str) -> None:
-        """Copy a consistent state to the file `target`, online. UNAVAILABLE where the engine has tools of its own."""
+        """Copy a consistent state to the file `target`, online.
+
+        UNAVAILABLE where the engine has tools of its own.
+        """
         ...
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ that what a reader sees and what a writer decides by is one thing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -66,7 +66,8 @@ JOIN blobs b ON b.id = d.blob_id
 WHERE d.digest = :digest AND (:domain = '' OR d.domain = :domain) AND (
     EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = b.id)
     OR EXISTS (SELECT 1 FROM content_leases l WHERE l.domain = b.domain
-               AND l.content_address = b.content_address AND l.principal = :principal AND l.expires_at > :now))
+               AND l.content_address = b.content_address AND l.principal = :principal AND l.expires_at >
+               :now))
 ORDER BY b.id LIMIT 1
 """
 )
@@ -85,11 +86,6 @@ SELECT o.digest FROM repositories r
 JOIN blob_digests d ON d.domain = r.domain AND d.digest = :digest
 JOIN blob_digests o ON o.blob_id = d.blob_id
 WHERE r.name = :repository
-"""
-
-UPLOAD = """
-SELECT id, repository, domain, principal, size, expected, announced, content, expires_at
-FROM uploads WHERE id = :id
 """
 
 TAGS_OF_MANIFEST = "SELECT name FROM tags WHERE manifest_id = :manifest_id ORDER BY name"

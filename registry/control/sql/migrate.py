@@ -1,7 +1,7 @@
 """Bring a database to this program's schema, and refuse one that is newer.
 
 Embedded databases are migrated when they are opened. Replicas only check, and name the command to run
-(DECISIONS 4). Alembic is imported when there is something to do: a start on a current schema costs one SELECT.
+(DECISIONS 4). Alembic is imported when there is work to do: a start on a current schema costs one SELECT.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ def version_of(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> bool:
-    """Migrate within the caller's transaction. True when something was done. Raises StoreError INTERNAL if newer."""
+    """Migrate within the caller's transaction.
+
+    True when something was done. Raises StoreError INTERNAL if newer.
+    """
     found = version_of(connection)
     if found == CURRENT:
         return False
     if found is not None and found > CURRENT:
         raise StoreError(
             ErrorKind.INTERNAL,
-            f"the database has schema version {found}, this program knows {CURRENT}: run a newer artifact-store",
+            f"the database has schema version {found}, this program knows {CURRENT}: run a newer one",
         )
     from alembic import command  # late: costs more than a whole start on a current schema
     from alembic.config import Config

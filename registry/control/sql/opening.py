@@ -17,9 +17,9 @@ POSTGRESQL = "postgresql+asyncpg://"
 async def open_database(where: str | Path, clock: Clock) -> Database:
     """A path is SQLite's, a `postgresql+asyncpg://` URL a server's. Raises StoreError."""
     try:
-        if isinstance(where, str) and where.startswith(POSTGRESQL):
-            await migrate.migrate_postgres(where)
-            return PostgresDatabase(where, clock)
+        if str(where).startswith(POSTGRESQL):
+            await migrate.migrate_postgres(str(where))
+            return PostgresDatabase(str(where), clock)
         path = Path(where)
         if not await asyncio.to_thread(migrate.is_current_sqlite, path):
             await asyncio.to_thread(migrate.migrate_sqlite, path)

@@ -1,4 +1,4 @@
-"""PostgreSQL: the same mutations through asyncpg, many sharing one transaction; the locked head row orders them."""
+"""PostgreSQL: the same mutations through asyncpg, in shared transactions that the head row orders."""
 
 from __future__ import annotations
 
@@ -57,14 +57,18 @@ class PostgresDatabase:
         return await self.read(lambda connection: list(connection.execute(text(statement), dict(parameters))))
 
     async def fetch_one(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
-        return await self.read(lambda connection: connection.execute(text(statement), dict(parameters)).first())
+        return await self.read(
+            lambda connection: connection.execute(text(statement), dict(parameters)).first()
+        )
 
     async def head(self) -> int:
         row = await self.fetch_one(_HEAD, {})
         return int(row[0]) if row else 0
 
     async def backup(self, target: str) -> None:
-        raise StoreError(ErrorKind.UNAVAILABLE, "back this database up with PostgreSQL's own tools, e.g. pg_dump")
+        raise StoreError(
+            ErrorKind.UNAVAILABLE, "back this database up with PostgreSQL's own tools, e.g. pg_dump"
+        )
 
     async def close(self) -> None:
         if self._closing:

@@ -60,7 +60,9 @@ class _Blob:
     size: int
 
 
-_REPOSITORY = select(t.repositories.c.id, t.repositories.c.domain).where(t.repositories.c.name == bindparam("name"))
+_REPOSITORY = select(t.repositories.c.id, t.repositories.c.domain).where(
+    t.repositories.c.name == bindparam("name")
+)
 _BLOB = select(t.blobs.c.id, t.blobs.c.size).where(
     t.blobs.c.domain == bindparam("domain"), t.blobs.c.content_address == bindparam("address")
 )
@@ -72,7 +74,9 @@ _LINK = select(t.repository_blobs.c.as_blob, t.repository_blobs.c.as_manifest).w
     t.repository_blobs.c.blob_id == bindparam("blob_id"),
 )
 _HOLDERS = (
-    select(t.repository_blobs.c.repository_id).where(t.repository_blobs.c.blob_id == bindparam("blob_id")).limit(2)
+    select(t.repository_blobs.c.repository_id)
+    .where(t.repository_blobs.c.blob_id == bindparam("blob_id"))
+    .limit(2)
 )
 _INSERT_DIGESTS = insert(t.blob_digests)
 _INSERT_EDGES = insert(t.manifest_edges)
@@ -100,7 +104,8 @@ class Projection:
             {"id": entry.seq, "name": event.repository, "domain": event.domain, "created_at": entry.time},
         )
         self._connection.execute(
-            insert(t.repository_usage), {"repository_id": entry.seq, "logical": 0, "exclusive": 0, "objects": 0}
+            insert(t.repository_usage),
+            {"repository_id": entry.seq, "logical": 0, "exclusive": 0, "objects": 0},
         )
 
     def _content_stored(self, entry: Entry, event: ContentStored, _: Derived | None) -> None:
@@ -275,7 +280,9 @@ class Projection:
         ]
         if edges:
             self._connection.execute(_INSERT_EDGES, edges)
-        fields = [{"path": path, "value": value, "manifest_id": manifest_id} for path, value in details.fields]
+        fields = [
+            {"path": path, "value": value, "manifest_id": manifest_id} for path, value in details.fields
+        ]
         if fields:
             self._connection.execute(_INSERT_FIELDS, fields)
 
@@ -284,7 +291,9 @@ class Projection:
     def _link(
         self, repository: _Repository, blob: _Blob, *, as_blob: bool = False, as_manifest: bool = False
     ) -> None:
-        present = self._connection.execute(_LINK, {"repository_id": repository.id, "blob_id": blob.id}).first()
+        present = self._connection.execute(
+            _LINK, {"repository_id": repository.id, "blob_id": blob.id}
+        ).first()
         if present is not None:
             self._set_link(repository, blob, present.as_blob or as_blob, present.as_manifest or as_manifest)
             return
@@ -414,6 +423,4 @@ def _tag_is(repository: _Repository, tag: str) -> ColumnElement[bool]:
 
 
 def _link_is(repository: _Repository, blob: _Blob) -> ColumnElement[bool]:
-    return and_(
-        t.repository_blobs.c.repository_id == repository.id, t.repository_blobs.c.blob_id == blob.id
-    )
+    return and_(t.repository_blobs.c.repository_id == repository.id, t.repository_blobs.c.blob_id == blob.id)

@@ -1,7 +1,8 @@
 """SQLite: one writer thread with group commit, plain read connections for hot look-ups.
 
 WAL with `synchronous=FULL`: an acknowledged write survives a power cut. Writers of several processes queue on
-a file lock of our own, because SQLite's busy back-off has a tail of hundreds of milliseconds. Hot look-ups run
+a file lock of our own, because SQLite's busy back-off has a tail of hundreds of milliseconds. Hot look-ups
+run
 on the event loop: 5 to 14 µs on a read-only connection, where a thread hop alone would cost ten times that,
 and a SELECT is never stale.
 """
@@ -43,7 +44,9 @@ class SqliteDatabase:
         self._clock = clock
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._hot = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+        self._hot = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
+        )
         self._hot.execute("PRAGMA query_only=1")
         self._readers = open_async_engine(path)
         self._lock_fd = os.open(f"{path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -2,8 +2,8 @@
 
 Three kinds of tables. The *ledger* is the truth. *Views* are what it says, dropped and replayed by `rebuild`;
 their ids are the sequence numbers of the events that made the rows, so that a replay gives the same ones.
-*Operational* tables hold what is in flight (uploads, drafts, leases) and people's names; no replay knows them.
-Text that is paged over compares by bytes (SQLite does so anyway, PostgreSQL by collation "C").
+*Operational* tables hold what is in flight (uploads, drafts, leases) and people's names; no replay knows
+them. Text that is paged over compares by bytes (SQLite does so anyway, PostgreSQL by collation "C").
 """
 
 from __future__ import annotations
