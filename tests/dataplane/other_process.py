@@ -1,0 +1,56 @@
+"""Run as a program: another worker process on the same store, told what to do line by line.
+
+`append OFFSET TEXT` and `commit` answer with the new length or the error's kind; `hold TEXT` sends TEXT at
+offset 0, large enough to be written, answers `held`, and ends the body on the next line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from registry.contract.errors import StoreError
+from registry.dataplane import DataPlaneSettings, open_local
+from tests.dataplane.crashing import STAGE
+from tests.dataplane.support import body
+
+LARGE = 2 << 20
+
+
+async def line() -> list[str]:
+    text: str = await asyncio.to_thread(sys.stdin.readline)
+    return text.split()
+
+
+def answer(text: object) -> None:
+    print(text, flush=True)
+
+
+async def held() -> AsyncIterator[bytes]:
+    yield bytes(LARGE)
+    await line()
+
+
+async def main() -> None:
+    store = open_local(Path(sys.argv[1]), settings=DataPlaneSettings(patience=0.05))
+    while words := await line():
+        try:
+            if words[0] == "append":
+                answer(await store.append(STAGE, int(words[1]), body(words[2].encode())))
+            elif words[0] == "commit":
+                answer((await store.commit(STAGE, None)).sha256)
+            elif words[0] == "hold":
+                append = asyncio.create_task(store.append(STAGE, 0, held()))
+                while (await store.staged(STAGE)).offset < 1 << 20:
+                    await asyncio.sleep(0.005)
+                answer("held")
+                answer(await append)
+        except StoreError as error:
+            answer(error.kind.value)
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

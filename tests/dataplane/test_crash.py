@@ -1,0 +1,73 @@
+"""SIGKILL at every step: what was answered is there, what was not is a stage or nothing, and it goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.contract.dataplane import DEFAULT_DOMAIN
+from registry.contract.errors import ErrorKind, StoreError
+from registry.dataplane import open_local
+from tests.dataplane.crashing import DATA, STAGE
+from tests.dataplane.support import all_stages, body, content_of, read_all
+
+EXPECTED = content_of(DATA)
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder of a memory file system where there is one: a killed process needs no slow disk."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
+def crash_at_every_step(root: Path, scenario: str) -> list[Path]:
+    """One store for every step that a child died before, the last one of a child that came through."""
+    command = [sys.executable, "-m", "tests.dataplane.crashing", str(root), scenario]
+    subprocess.run(command, check=True, timeout=60)
+    return sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: int(path.name))
+
+
+@pytest.mark.parametrize("scenario", ["upload", "put"])
+async def test_killed_before_any_step(in_memory: Path, scenario: str) -> None:
+    stores = crash_at_every_step(in_memory, scenario)
+    assert len(stores) > 20
+    outcomes = set()
+    for root in stores:
+        store = open_local(root)
+        held = [address async for _, address, _ in store.contents()]
+        stages = await all_stages(store)
+        outcomes.add((len(held), len(stages)))
+        assert held in ([], [EXPECTED.blake3])
+        assert len(stages) <= 1
+        if held:
+            assert await read_all(store, EXPECTED) == DATA
+        else:
+            assert not root.with_suffix(".acknowledged").exists()
+        if scenario == "upload":
+            offset = (await store.staged(STAGE)).offset
+            if not held:
+                assert offset in (0, 50_000, len(DATA))
+            await store.append(STAGE, offset, body(DATA[offset:]))
+            assert await store.commit(STAGE, EXPECTED.sha256) == EXPECTED
+        assert await store.put(DEFAULT_DOMAIN, DATA) == EXPECTED
+        assert (await store.verify(DEFAULT_DOMAIN, EXPECTED.blake3)).fault is None
+        await store.close()
+    assert stores[-1].with_suffix(".acknowledged").exists()
+    assert {(0, 0), (0, 1), (1, 0)} <= outcomes
+
+
+async def test_a_store_killed_while_it_was_made_opens(tmp_path: Path) -> None:
+    """Without its format file there is nothing in it yet, so nothing to repair."""
+    (tmp_path / ".FORMAT.leftover").write_text("artifact-st")
+    store = open_local(tmp_path)
+    with pytest.raises(StoreError) as absent:
+        await store.size(DEFAULT_DOMAIN, EXPECTED.blake3)
+    assert absent.value.kind is ErrorKind.CONTENT_UNKNOWN
+    await store.close()
