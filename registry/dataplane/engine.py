@@ -248,9 +248,13 @@ class Engine:
 
     async def use(self) -> StorageUse:
         with Translated():
-            sizes = [size async for _, size in self._driver.objects(Area.CONTENT)]
-            staged = [info.length async for _, info in self._driver.stages()]
-            return StorageUse(sum(sizes), sum(staged), await self._driver.free(), len(sizes))
+            content = objects = staged = 0
+            async for _, size in self._driver.objects(Area.CONTENT):
+                content += size
+                objects += 1
+            async for _, info in self._driver.stages():
+                staged += info.length
+            return StorageUse(content, staged, await self._driver.free(), objects)
 
     async def check_writable(self) -> None:
         with self._changing():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-import uuid
 from pathlib import Path
 
 from registry.contract.errors import ErrorKind, StoreError
@@ -45,16 +45,20 @@ def ensure_format(root: Path) -> None:
 
 
 def _write(root: Path) -> None:
-    temporary = root / f".{NAME}.{uuid.uuid4()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, f"artifact-store data plane, format {FORMAT}\n".encode("ascii"))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.replace(root / NAME)
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # others may make the same store; the close lets them on
+        if (root / NAME).exists():
+            return
+        temporary = root / f".{NAME}"  # always the same name: what a crash left here is overwritten
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(temporary, flags, 0o600)
+        try:
+            os.write(fd, f"artifact-store data plane, format {FORMAT}\n".encode("ascii"))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.replace(root / NAME)
         os.fsync(folder)
     finally:
         os.close(folder)

@@ -65,8 +65,9 @@ async def test_killed_before_any_step(in_memory: Path, scenario: str) -> None:
 
 async def test_a_store_killed_while_it_was_made_opens(tmp_path: Path) -> None:
     """Without its format file there is nothing in it yet, so nothing to repair."""
-    (tmp_path / ".FORMAT.leftover").write_text("artifact-st")
+    (tmp_path / ".FORMAT").write_text("artifact-st")
     store = open_local(tmp_path)
+    assert not (tmp_path / ".FORMAT").exists()
     with pytest.raises(StoreError) as absent:
         await store.size(DEFAULT_DOMAIN, EXPECTED.blake3)
     assert absent.value.kind is ErrorKind.CONTENT_UNKNOWN
