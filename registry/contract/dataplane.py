@@ -3,6 +3,7 @@
 It knows domains and digests. Names of repositories, tags and people never cross it (commitment A5), so
 that a native process behind a socket can take its place. Everything raises `StoreError`; each method lists
 the kinds. INTERNAL (a permanent fault of the storage) and UNAVAILABLE (a passing one) may come from all.
+So may NAME_INVALID and DIGEST_INVALID for a domain, stage id or address that must not become a path.
 """
 
 from __future__ import annotations
@@ -165,7 +166,8 @@ class DataPlane(Protocol):
     ) -> AsyncIterator[bytes]:
         """Stream `length` bytes (all that follow when None) from `start`, in pieces of at most 1 MiB.
 
-        Raises CONTENT_UNKNOWN, RESTORE_REQUIRED before the first piece.
+        Nothing comes from the very end, and RANGE_UNSATISFIABLE (detail `size`) from beyond it. Raises that,
+        CONTENT_UNKNOWN and RESTORE_REQUIRED before the first piece.
         """
         ...
 
