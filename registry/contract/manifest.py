@@ -141,6 +141,11 @@ def parse_manifest(data: bytes, content_type: str | None) -> Manifest:
     )
 
 
+def is_non_distributable(media_type: str) -> bool:
+    """Whether a registry may lack layers of this type."""
+    return _NON_DISTRIBUTABLE.match(media_type) is not None
+
+
 def check_media_type(text: str) -> str:
     """A media type without parameters (RFC 6838 4.2); raises StoreError MANIFEST_INVALID."""
     if not _MEDIA_TYPE.fullmatch(text):
@@ -254,7 +259,7 @@ def _edges(document: dict[str, Any], key: str, kind: EdgeKind) -> tuple[Edge, ..
 
 def _edge(item: Any, where: str, kind: EdgeKind) -> Edge:
     descriptor = _descriptor(item, where)
-    return Edge(kind, descriptor, required=not _NON_DISTRIBUTABLE.match(descriptor.media_type))
+    return Edge(kind, descriptor, required=not is_non_distributable(descriptor.media_type))
 
 
 def _descriptor(item: Any, where: str) -> Descriptor:

@@ -260,7 +260,9 @@ class Drafts(Protocol):
     ) -> Draft:
         """Add or replace one file, opening the draft with the first.
 
-        Raises CONFLICT when the version is taken or somebody else's draft, VALIDATION_FAILED for a bad path, TOO_LARGE, BAD_REQUEST."""
+        Raises CONFLICT when the version is taken or somebody else's draft, VALIDATION_FAILED for a bad
+        path, TOO_LARGE, BAD_REQUEST.
+        """
         ...
 
     async def get(self, repository: Repository, version: Tag) -> Draft:

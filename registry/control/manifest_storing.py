@@ -16,7 +16,8 @@ from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
 from registry.control.sql import lookups
-from registry.control.sql.lookups import Connection, ManifestRow
+from registry.control.sql import Connection
+from registry.control.sql.lookups import ManifestRow
 from registry.control.sql.transaction import Transaction
 
 _PRESENT = """
@@ -79,8 +80,8 @@ def check_children(
         missing = list(required.items())[:_NAMED]
         raise StoreError(
             ErrorKind.MANIFEST_CHILD_UNKNOWN,
-            f"{len(required)} of the manifest's descriptors are unknown to {repository}, e.g. {missing[0][0]}; "
-            "push them first",
+            f"{repository} does not have {len(required)} of what the manifest names, "
+            f"e.g. {missing[0][0]}: push that first",
             detail={"missing": [digest for digest, _ in missing]},
             errors=[FieldError(f"/{_FIELD[kind]}", f"{digest} is unknown") for digest, kind in missing],
         )

@@ -1,15 +1,24 @@
-"""Choose the engine by where the database is."""
+"""Choose the engine by where the database is; for the store, and for offline tools."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from registry.contract.errors import StoreError
 from registry.contract.ports import Clock
-from registry.control.sql import migrate
+from registry.control.sql import migrate, postgres, sqlite
 from registry.control.sql.database import Database, translate
 from registry.control.sql.postgres import PostgresDatabase
 from registry.control.sql.sqlite import SqliteDatabase
+
+T = TypeVar("T")
 
 POSTGRESQL = "postgresql+asyncpg://"
 
@@ -26,3 +35,36 @@ async def open_database(where: str | Path, clock: Clock) -> Database:
         return SqliteDatabase(path, clock)
     except Exception as error:
         raise translate(error) from error
+
+
+class Offline:
+    """One connection in one transaction, for a tool that has the store to itself."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def run(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Run `step(connection, *arguments)`."""
+        return await self._connection.run_sync(_call, step, arguments)
+
+
+@asynccontextmanager
+async def open_offline(where: str | Path) -> AsyncIterator[Offline]:
+    """Begin a transaction on an existing database; it commits when the block ends well. Raises StoreError."""
+    if str(where).startswith(POSTGRESQL):
+        engine = postgres.open_async_engine(str(where))
+    else:
+        engine = sqlite.open_async_engine(Path(where))
+    try:
+        async with engine.begin() as connection:
+            yield Offline(connection)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise translate(error) from error
+    finally:
+        await engine.dispose()
+
+
+def _call(connection: Connection, step: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    return step(connection, *arguments)

@@ -1,0 +1,126 @@
+"""fsck: is everything that the ledger promises there, and is it what its names say?
+
+Works on snapshots, so it runs beside a live server, and only reads. What it finds are faults, each a sentence;
+bytes that nobody names yet are counted, not blamed: an upload may be between its commit and its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from registry.contract.digest import MultiHasher
+from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.manifest import is_non_distributable
+from registry.contract.names import Repository
+from registry.control.core import Core
+from registry.control.sql import audit, lookups
+from registry.control.sql.audit import KnownContent
+from registry.control.sql.projection import AWAY, MISSING, PRESENT
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. `kind` is `ledger`, `views`, `content`, `manifest` or `known` (the ledger says it)."""
+
+    kind: str
+    message: str
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was looked at. `bytes` were read and hashed; `unnamed` objects belong to no content yet."""
+
+    contents: int = 0
+    bytes: int = 0
+    unnamed: int = 0
+    stages: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
+async def fsck(
+    core: Core, *, structure_only: bool = False, progress: Callable[[Checked], None] = lambda _: None
+) -> Checked:
+    """Check the whole store; without `structure_only` read every byte. Raises StoreError when it cannot."""
+    done = Checked()
+    for kind, check in (("ledger", audit.ledger_faults), ("views", audit.view_faults)):
+        done.faults.extend(Fault(kind, message) for message in await core.database.read(check))
+    for child in await core.database.read(audit.absent_children):
+        sparse = core.policies.of(Repository(child.repository)).sparse
+        if not sparse and not is_non_distributable(child.media_type):
+            message = (
+                f"{child.repository}: manifest {child.manifest} names {child.digest}, which is not there"
+            )
+            done.faults.append(Fault("manifest", message))
+    async for content in _contents(core):
+        done.contents += 1
+        fault = await _check_content(core, content, done, structure_only=structure_only)
+        if fault is not None:
+            done.faults.append(fault)
+        progress(done)
+    await _count_unnamed(core, done)
+    return done
+
+
+async def _contents(core: Core) -> AsyncIterator[KnownContent]:
+    after = 0
+    while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
+        for content in page:
+            yield content
+            after = content.id
+
+
+async def _check_content(
+    core: Core, content: KnownContent, done: Checked, *, structure_only: bool
+) -> Fault | None:
+    if content.state == MISSING:
+        return Fault("known", f"content {content.address} is missing, as the ledger says: push it again")
+    if content.state == AWAY:
+        return None
+    try:
+        size = await core.dataplane.size(content.domain, content.address)
+        wrong = None if structure_only or size != content.size else await _read(core, content, done)
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+            raise
+        if await _has_gone(core, content):
+            return None
+        return Fault("content", f"content {content.address} is not there")
+    if size != content.size:
+        return Fault("content", f"content {content.address} has {size} bytes where {content.size} belong")
+    return Fault("content", wrong) if wrong else None
+
+
+async def _read(core: Core, content: KnownContent, done: Checked) -> str | None:
+    """Hash the bytes by every algorithm that names them."""
+    hasher = MultiHasher({digest.algorithm for digest in content.digests})
+    async for piece in core.dataplane.read(content.domain, content.address):
+        done.bytes += len(piece)
+        await asyncio.to_thread(hasher.update, piece)
+    found = hasher.digests()
+    wrong = [digest for digest in content.digests if found[digest.algorithm] != digest]
+    if not wrong:
+        return None
+    return f"content {content.address} is corrupt: its bytes are not those of {', '.join(map(str, wrong))}"
+
+
+async def _has_gone(core: Core, content: KnownContent) -> bool:
+    """Whether a live server has removed or noted it since the snapshot."""
+    now = await core.database.read(
+        lambda connection: lookups.find_blob(connection, content.domain, content.address)
+    )
+    return now is None or now.state != PRESENT
+
+
+async def _count_unnamed(core: Core, done: Checked) -> None:
+    async for domain, address, _size in core.dataplane.contents():
+        known = await core.database.fetch_one(
+            lookups.BLOB_BY_ADDRESS, {"domain": domain, "content_address": str(address)}
+        )
+        done.unnamed += known is None
+    async for _stage in core.dataplane.stages():
+        done.stages += 1

@@ -1,0 +1,100 @@
+"""Rebuild: drop every view and replay the ledger to the same state (A3, DECISIONS 1).
+
+Replay validates nothing and reads no clock. Bytes are read only for what is alive at the head: manifests, the
+configs of packages, schemas. Nothing else may use the store meanwhile; the caller holds its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane
+from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.manifest import parse_manifest
+from registry.contract.package import MAX_PACKAGE_BYTES, decode_package
+from registry.control.details import ManifestDetails, details_of
+from registry.control.schemas import LARGEST_SCHEMA
+from registry.control.sql import replay
+from registry.control.sql.opening import Offline, open_offline
+
+_AT_ONCE = 1000
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild did. `differing` names views that were not as the ledger says; `faults` what was not there."""
+
+    events: int = 0
+    manifests: int = 0
+    differing: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+async def rebuild(
+    database: str | Path,
+    dataplane: DataPlane,
+    progress: Callable[[Rebuilt], None] = lambda _: None,
+) -> Rebuilt:
+    """Replace the views of `database`. A crash or error leaves the old ones. Raises StoreError."""
+    done = Rebuilt()
+    async with open_offline(database) as offline:
+        before = await offline.run(replay.fingerprints)
+        await offline.run(replay.drop_views)
+        after = 0
+        while (reached := await offline.run(replay.replay, after, _AT_ONCE)) != after:
+            after = done.events = reached
+            progress(done)
+        await _complete_manifests(offline, dataplane, done, progress)
+        await _complete_schemas(offline, dataplane, done)
+        rebuilt = await offline.run(replay.fingerprints)
+        done.differing = sorted(name for name, sums in rebuilt.items() if before.get(name) != sums)
+    return done
+
+
+async def _complete_manifests(
+    offline: Offline, dataplane: DataPlane, done: Rebuilt, progress: Callable[[Rebuilt], None]
+) -> None:
+    after = 0
+    while manifests := await offline.run(replay.live_manifests, after, _AT_ONCE):
+        for manifest in manifests:
+            after = manifest.id
+            details = await _details(dataplane, manifest, done)
+            if details is not None:
+                await offline.run(replay.write_details, manifest, details)
+                done.manifests += 1
+        progress(done)
+
+
+async def _details(
+    dataplane: DataPlane, manifest: replay.LiveManifest, done: Rebuilt
+) -> ManifestDetails | None:
+    """None when the bytes are gone: a fault, unless the ledger says so itself."""
+    try:
+        data = await dataplane.get(manifest.domain, manifest.address, manifest.size)
+        package = None
+        if manifest.package_digest is not None:
+            config = await dataplane.get(manifest.domain, manifest.package_digest, MAX_PACKAGE_BYTES)
+            package = decode_package(config)
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+            raise
+        if not manifest.missing:
+            done.faults.append(f"the bytes of manifest {manifest.address} are not there")
+        return None
+    return details_of(parse_manifest(data, manifest.media_type), package)
+
+
+async def _complete_schemas(offline: Offline, dataplane: DataPlane, done: Rebuilt) -> None:
+    for schema in await offline.run(replay.live_schemas):
+        try:
+            data = await dataplane.get(DEFAULT_DOMAIN, schema.address, LARGEST_SCHEMA)
+        except StoreError as error:
+            if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+                raise
+            done.faults.append(
+                f"the document of schema {schema.variant} version {schema.version} is not there"
+            )
+            continue
+        await offline.run(replay.write_schema, schema, data.decode())

@@ -1,0 +1,133 @@
+"""The steps of a rebuild on one connection: drop the views, replay the ledger, complete what comes from bytes.
+
+All of it is one transaction. The views that are being built are seen by nobody until it commits, and a crash
+leaves the old ones: the transaction is the swap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from registry.contract.dataplane import DomainId
+from registry.contract.digest import Digest
+from registry.contract.events import decode_entry
+from registry.control.details import ManifestDetails
+from registry.control.sql import tables as t
+from registry.control.sql.projection import MISSING, Projection, SchemaDocument
+
+
+@dataclass(frozen=True, slots=True)
+class LiveManifest:
+    """A manifest that is alive at the head and waits for what its bytes say."""
+
+    id: int
+    repository_id: int
+    domain: DomainId
+    address: Digest
+    size: int
+    media_type: str
+    package_digest: Digest | None
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSchema:
+    """A schema whose document is read from its bytes."""
+
+    variant: str
+    version: int
+    address: Digest
+
+
+def drop_views(connection: Connection) -> None:
+    """Empty views, of the present schema."""
+    t.views.drop_all(connection)
+    t.views.create_all(connection)
+    connection.execute(insert(t.store_usage), {"id": 1, "logical": 0, "physical": 0, "objects": 0})
+
+
+def replay(connection: Connection, after: int, limit: int) -> int:
+    """Project up to `limit` entries after `after`; the last sequence number done, `after` itself at the head."""
+    projection = Projection(connection)
+    found = connection.execute(
+        select(t.events.c.envelope).where(t.events.c.seq > after).order_by(t.events.c.seq).limit(limit)
+    ).all()
+    for (envelope,) in found:
+        entry = decode_entry(bytes(envelope))
+        projection.apply(entry)
+        after = entry.seq
+    return after
+
+
+def live_manifests(connection: Connection, after: int, limit: int) -> list[LiveManifest]:
+    """Manifests with an id after `after`, in order."""
+    found = connection.execute(
+        select(
+            t.manifests.c.id,
+            t.manifests.c.repository_id,
+            t.blobs.c.domain,
+            t.blobs.c.content_address,
+            t.blobs.c.size,
+            t.manifests.c.media_type,
+            t.manifests.c.package_digest,
+            t.blobs.c.state,
+        )
+        .join(t.blobs, t.blobs.c.id == t.manifests.c.blob_id)
+        .where(t.manifests.c.id > after)
+        .order_by(t.manifests.c.id)
+        .limit(limit)
+    )
+    return [
+        LiveManifest(
+            row.id,
+            row.repository_id,
+            DomainId(row.domain),
+            Digest.parse(row.content_address),
+            row.size,
+            row.media_type,
+            Digest.parse(row.package_digest) if row.package_digest else None,
+            row.state == MISSING,
+        )
+        for row in found
+    ]
+
+
+def live_schemas(connection: Connection) -> list[LiveSchema]:
+    """Every version of every schema."""
+    columns = t.metadata_schemas.c
+    found = connection.execute(select(columns.variant, columns.version, columns.content_address))
+    return [LiveSchema(row.variant, row.version, Digest.parse(row.content_address)) for row in found]
+
+
+def write_details(connection: Connection, manifest: LiveManifest, details: ManifestDetails) -> None:
+    """Complete a manifest's row."""
+    Projection(connection).write_details(manifest.id, manifest.repository_id, details)
+
+
+def write_schema(connection: Connection, schema: LiveSchema, text: str) -> None:
+    """Complete a schema's row."""
+    Projection(connection).write_schema(schema.variant, schema.version, SchemaDocument(text))
+
+
+def fingerprints(connection: Connection) -> dict[str, str]:
+    """A SHA-256 over the rows of each view, in the order of their primary keys: equal views, equal sums."""
+    return {name: _fingerprint(connection, name) for name in sorted(t.views.tables)}
+
+
+def _fingerprint(connection: Connection, name: str) -> str:
+    table = t.views.tables[name]
+    sums = hashlib.sha256()
+    for row in _rows(connection, name):
+        sums.update(repr(row).encode())
+    return f"{len(table.columns)}:{sums.hexdigest()}"
+
+
+def _rows(connection: Connection, name: str) -> Iterator[tuple[object, ...]]:
+    table = t.views.tables[name]
+    statement = select(table).order_by(*table.primary_key.columns).execution_options(yield_per=1000)
+    for row in connection.execute(statement):
+        yield tuple(row)
