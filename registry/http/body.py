@@ -23,7 +23,7 @@ SMALL_REST = 64 * 1024
 #: Bytes and seconds spent on a body that was refused, so that its sender gets to see the answer: closing a
 #: socket with unread input resets it, and the reset may overtake the answer (RFC 9112 section 9.6).
 _LINGER_BYTES = 1024 * 1024
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 1.0
 
 _CONTINUED = web.RequestKey("registry.http.continued", bool)
 
