@@ -1,7 +1,8 @@
 """fsck: is everything that the ledger promises there, and is it what its names say?
 
-Works on snapshots, so it runs beside a live server, and only reads. What it finds are faults, each a sentence;
-bytes that nobody names yet are counted, not blamed: an upload may be between its commit and its row.
+Works on snapshots, so it runs beside a live server, and only reads. What it finds are faults, each a
+sentence. Bytes that nobody names yet are counted, not blamed: an upload may be between its commit and
+its row.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong. `kind` is `ledger`, `views`, `content`, `manifest` or `known` (the ledger says it)."""
+    """One thing that is wrong.
+
+    `kind` is `ledger`, `views`, `manifest`, `content`, or `known` for what the ledger says itself.
+    """
 
     kind: str
     message: str

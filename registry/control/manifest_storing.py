@@ -15,8 +15,7 @@ from registry.contract.package import PackageManifest
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
-from registry.control.sql import lookups
-from registry.control.sql import Connection
+from registry.control.sql import Connection, lookups
 from registry.control.sql.lookups import ManifestRow
 from registry.control.sql.transaction import Transaction
 

@@ -65,7 +65,10 @@ class PackageService:
         config = encode_package(canonical)
         document = to_oci_manifest(canonical, config)
         digest = Digest.of(document, Algorithm.SHA256)
-        await self._check_free(repository, version, digest)
+        if (
+            precondition is None
+        ):  # a condition comes before the conflict (RFC 9110 13.2.1), in the transaction
+            await self._check_free(repository, version, digest)
         kept = [await core.dataplane.put(domain, config)]
         if not files:
             kept.append(await core.dataplane.put(domain, EMPTY_CONTENT))
@@ -85,11 +88,17 @@ class PackageService:
         return PackageAccepted(created, await self.get(repository, version))
 
     async def promote(
-        self, repository: Repository, version: Tag, source: Repository, digest: Digest
+        self,
+        repository: Repository,
+        version: Tag,
+        source: Repository,
+        digest: Digest,
+        precondition: Precondition | None = None,
     ) -> PackageAccepted:
         self._caller.may(Action.PUSH, repository)
         self._caller.may(Action.PULL, source)
-        created = await promote(self._core, self._caller.principal.id, repository, version, source, digest)
+        actor = self._caller.principal.id
+        created = await promote(self._core, actor, repository, version, source, digest, precondition)
         return PackageAccepted(created, await self.get(repository, version))
 
     async def get(self, repository: Repository, reference: Reference) -> Package:

@@ -11,11 +11,13 @@ from registry.contract.dataplane import Content
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import EdgeKind, Manifest, parse_manifest
+from registry.contract.model import Precondition
 from registry.contract.names import Repository, Tag
 from registry.contract.package import decode_package
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
+from registry.control.manifests import check_precondition
 from registry.control.package_reading import sha256_of
 from registry.control.reading import absence, read_whole
 from registry.control.sql import lookups
@@ -37,16 +39,23 @@ class _Part:
 
 
 async def promote(
-    core: Core, actor: str, repository: Repository, version: Tag, source: Repository, digest: Digest
+    core: Core,
+    actor: str,
+    repository: Repository,
+    version: Tag,
+    source: Repository,
+    digest: Digest,
+    precondition: Precondition | None = None,
 ) -> bool:
     """True when the version is new.
 
-    Raises PACKAGE_UNKNOWN, CONFLICT, VALIDATION_FAILED for another domain.
+    Raises PACKAGE_UNKNOWN, CONFLICT, PRECONDITION_FAILED, VALIDATION_FAILED for another domain.
     """
     parts: list[_Part] = []
     await _collect(core, actor, source, digest, parts, _DEEPEST)
 
     def change(tx: Transaction) -> bool:
+        check_precondition(tx, repository, version, precondition)
         target = recording.ensure_repository(tx, core, repository)
         top = parts[-1]
         if target.domain != top.row.domain:

@@ -24,7 +24,10 @@ _AT_ONCE = 1000
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What a rebuild did. `differing` names views that were not as the ledger says; `faults` what was not there."""
+    """What a rebuild did.
+
+    `differing` names views that were not as the ledger says, `faults` what bytes were not there.
+    """
 
     events: int = 0
     manifests: int = 0

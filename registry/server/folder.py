@@ -48,7 +48,12 @@ class FolderLock:
 
 def database_of(settings: Settings) -> str | Path:
     """Where the ledger is, as `registry.control.open_store` takes it: a URL, or a file of the data folder."""
-    return settings.database.url or settings.server.data / _DATABASE
+    return settings.database.url or database_in(settings.server.data)
+
+
+def database_in(data: Path) -> Path:
+    """The database file of a data folder."""
+    return data / _DATABASE
 
 
 def create_folder(data: Path) -> None:

@@ -79,7 +79,7 @@ class AbsentChild:
 
 
 def ledger_faults(connection: Connection) -> list[str]:
-    """Gaps, envelopes that do not decode or are not canonical, columns that differ from them, a wrong head."""
+    """Gaps, envelopes that cannot be read or are not canonical, columns that differ, a wrong head."""
     return list(_ledger_faults(connection))
 
 

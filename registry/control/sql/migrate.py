@@ -90,17 +90,19 @@ async def migrate_postgres(url: str) -> bool:
         await engine.dispose()
 
 
-async def check_postgres(url: str) -> None:
-    """Raises StoreError UNAVAILABLE when the schema is not this program's."""
+async def prepare_postgres(url: str) -> None:
+    """Make the schema in an empty database; raises StoreError UNAVAILABLE when it is another version's."""
     engine = postgres.open_async_engine(url)
     try:
         async with engine.connect() as connection:
             found = await connection.run_sync(version_of)
     finally:
         await engine.dispose()
-    if found != CURRENT:
+    if found is None:
+        await migrate_postgres(url)
+    elif found != CURRENT:
         raise StoreError(
             ErrorKind.UNAVAILABLE,
-            f"the database has schema version {found or 'none'}, this program needs {CURRENT}: "
+            f"the database has schema version {found}, this program needs {CURRENT}: "
             "run 'artifact-store migrate' once, then start the replicas",
         )

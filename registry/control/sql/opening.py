@@ -27,12 +27,23 @@ async def open_database(where: str | Path, clock: Clock) -> Database:
     """A path is SQLite's, a `postgresql+asyncpg://` URL a server's. Raises StoreError."""
     try:
         if str(where).startswith(POSTGRESQL):
-            await migrate.migrate_postgres(str(where))
+            await migrate.prepare_postgres(str(where))
             return PostgresDatabase(str(where), clock)
+        await migrate_database(where)
+        return SqliteDatabase(Path(where), clock)
+    except Exception as error:
+        raise translate(error) from error
+
+
+async def migrate_database(where: str | Path) -> bool:
+    """Bring the database to this program's schema; False when it was. Raises StoreError."""
+    try:
+        if str(where).startswith(POSTGRESQL):
+            return await migrate.migrate_postgres(str(where))
         path = Path(where)
-        if not await asyncio.to_thread(migrate.is_current_sqlite, path):
-            await asyncio.to_thread(migrate.migrate_sqlite, path)
-        return SqliteDatabase(path, clock)
+        if await asyncio.to_thread(migrate.is_current_sqlite, path):
+            return False
+        return await asyncio.to_thread(migrate.migrate_sqlite, path)
     except Exception as error:
         raise translate(error) from error
 

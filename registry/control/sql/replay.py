@@ -1,4 +1,4 @@
-"""The steps of a rebuild on one connection: drop the views, replay the ledger, complete what comes from bytes.
+"""The steps of a rebuild on one connection: drop the views, replay the ledger, fill in what bytes say.
 
 All of it is one transaction. The views that are being built are seen by nobody until it commits, and a crash
 leaves the old ones: the transaction is the swap.
@@ -51,7 +51,7 @@ def drop_views(connection: Connection) -> None:
 
 
 def replay(connection: Connection, after: int, limit: int) -> int:
-    """Project up to `limit` entries after `after`; the last sequence number done, `after` itself at the head."""
+    """Project up to `limit` entries after `after`; returns the last one done, `after` at the head."""
     projection = Projection(connection)
     found = connection.execute(
         select(t.events.c.envelope).where(t.events.c.seq > after).order_by(t.events.c.seq).limit(limit)

@@ -31,6 +31,10 @@ COMMANDS: tuple[str, ...] = (
     "pull",
     "ls",
     "inspect",
+    "fsck",
+    "rebuild",
+    "backup",
+    "migrate",
     "doctor",
     "settings",
 )

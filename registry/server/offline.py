@@ -1,0 +1,38 @@
+"""The store opened by a command instead of a server: for looking after it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from registry.contract.dataplane import DataPlane
+from registry.control import Store, open_store
+from registry.dataplane import open_local
+from registry.server.composition import limits_of, policies_of
+from registry.server.folder import database_of
+from registry.server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A store and its data plane, without a server."""
+
+    store: Store
+    dataplane: DataPlane
+
+
+@asynccontextmanager
+async def open_stored(settings: Settings) -> AsyncIterator[Opened]:
+    """Open the store of the settings, which must be there. Raises StoreError, OSError."""
+    dataplane = open_local(settings.server.data)
+    try:
+        store = await open_store(
+            dataplane, database_of(settings), limits=limits_of(settings), policies=policies_of(settings)
+        )
+        try:
+            yield Opened(store, dataplane)
+        finally:
+            await store.close()
+    finally:
+        await dataplane.close()
