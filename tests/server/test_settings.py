@@ -1,0 +1,176 @@
+"""Where settings come from, in which order, and what is refused."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from registry.server.settings import Option, RepositoryRule, SettingsError, load, options
+from registry.server.settings_table import as_json, as_markdown, as_text
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "artifact-store.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_defaults_serve_loopback_from_a_folder_here() -> None:
+    settings = load({}, {}).settings
+    assert settings.server.listen == "127.0.0.1:5000"
+    assert settings.server.data == Path("data")
+    assert settings.limits.manifest_bytes == 16 * 2**20
+    assert settings.uploads.max_bytes is None
+    assert settings.uploads.expiry == 24 * 3600
+
+
+SOURCES = [
+    ("flag", {"limits_idle": "1 s"}, {}, ""),
+    ("ARTIFACT_STORE_LIMITS_IDLE", {}, {"ARTIFACT_STORE_LIMITS_IDLE": "2 s"}, ""),
+    ("file", {}, {}, "[limits]\nidle = '3 s'\n"),
+]
+
+
+@pytest.mark.parametrize(
+    "present", [combination for size in (1, 2, 3) for combination in itertools.combinations(range(3), size)]
+)
+def test_the_first_source_that_has_a_value_wins(tmp_path: Path, present: tuple[int, ...]) -> None:
+    flags = {"config": write(tmp_path, "".join(SOURCES[index][3] for index in present))}
+    environ: dict[str, str] = {}
+    for index in present:
+        flags |= SOURCES[index][1]
+        environ |= SOURCES[index][2]
+    loaded = load(flags, environ)
+    assert loaded.settings.limits.idle == present[0] + 1
+    expected = flags["config"] if SOURCES[present[0]][0] == "file" else SOURCES[present[0]][0]
+    assert loaded.sources["limits.idle"] == expected
+    assert loaded.sources["limits.stall"] == "default"
+
+
+def sample(option: Option) -> str:
+    """A text other than the default that every parser of this kind takes."""
+    special = {
+        "loop": "asyncio",
+        "log.level": "debug",
+        "log.format": "json",
+        "database.url": "postgresql+asyncpg://host/name",
+        "listen": "127.0.0.1:1",
+    }
+    by_unit = {"bytes": "5 MiB", "seconds": "7 s", "number": "3", "path": "/tmp/x", "true or false": "yes"}
+    if option.default is True:
+        return "no"
+    return special.get(option.key) or by_unit[option.kind.unit]
+
+
+@pytest.mark.parametrize("option", list(options()), ids=lambda option: option.key)
+def test_every_setting_can_be_set_from_every_source(option: Option, tmp_path: Path) -> None:
+    text = sample(option)
+    pair = {"tls_cert": "tls_key", "tls_key": "tls_cert"}.get(option.key)
+    table = "" if option.group == "server" else f"[{option.group}]\n"
+    other = f"{pair} = '/tmp/x'\n" if pair else ""
+    path = write(tmp_path, f"{table}{option.name} = '{text}'\n{other}")
+    variables = {option.variable: text} | ({f"ARTIFACT_STORE_{pair.upper()}": "/tmp/x"} if pair else {})
+    flags = {option.dest: text} | ({pair: "/tmp/x"} if pair else {})
+    for loaded in (load({"config": path}, {}), load({}, variables), load(flags, {})):
+        value = getattr(getattr(loaded.settings, option.group), option.name)
+        assert value == option.kind.parse(text)
+        assert value != option.default
+
+
+def test_the_file_of_the_data_folder_is_found_by_itself(tmp_path: Path) -> None:
+    write(tmp_path, "workers = 3\n")
+    assert load({"data": str(tmp_path)}, {}).settings.server.workers == 3
+    assert load({}, {"ARTIFACT_STORE_DATA": str(tmp_path)}).settings.server.workers == 3
+    assert load({"data": str(tmp_path / "elsewhere")}, {}).file is None
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load({"config": str(tmp_path / "none.toml")}, {})
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load({}, {"ARTIFACT_STORE_CONFIG": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("worker = 2", "did you mean workers"),
+        ("[limit]\nidle = 1", "did you mean limits"),
+        ("[limits]\nidel = 1", r"\[limits\].*did you mean idle"),
+        ("limits = 3", r"written as \[limits\]"),
+        ("[limits]\nidle = 'soon'", "limits.idle .* 'soon'.*duration"),
+        ("workers = 0", "at least one"),
+        ("workers = 1.5", "whole number"),
+        ("[limits]\nmanifest_bytes = '1 MiB'", "below 4 MiB"),
+        ("[limits]\nbuffer_bytes = 1", "below 4 MiB"),
+        ("tls_cert = 'x.pem'", "go together"),
+        ("[database]\nurl = 'mysql://host'", r"postgresql\+asyncpg"),
+        ("[[repository]]\nsparse = true", "match in"),
+        ("[[repository]]\nmatch = 'a'\nspars = true", "did you mean sparse"),
+        ("[[repository]]\nmatch = 'a'\nimmutable_tags = 'v*'", "list of globs"),
+        ("[repository]\nmatch = 'a'", r"\[\[repository\]\]"),
+        ("workers = ", "not TOML"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        load({"config": write(tmp_path, text)}, {})
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    with pytest.raises(SettingsError, match="did you mean ARTIFACT_STORE_WORKERS"):
+        load({}, {"ARTIFACT_STORE_WORKER": "2"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "URL",
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_HTTP",
+        "PORT",
+        "PORT_5000_TCP",
+        "PORT_5000_TCP_ADDR",
+        "NAME",
+    ],
+)
+def test_what_kubernetes_and_docker_put_there_is_none_of_ours(name: str) -> None:
+    load({}, {f"ARTIFACT_STORE_{name}": "tcp://10.0.0.1:5000", "PATH": "/bin", "OTHER": "1"})
+
+
+def test_repository_rules_keep_their_order(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "[[repository]]\nmatch = 'mirror/*'\nsparse = true\n"
+        "[[repository]]\nmatch = '*'\nimmutable_tags = ['v*', 'release-*']\n",
+    )
+    assert load({"config": path}, {}).settings.repositories == (
+        RepositoryRule("mirror/*", sparse=True),
+        RepositoryRule("*", immutable_tags=("v*", "release-*")),
+    )
+
+
+def test_every_setting_says_its_unit_and_reason() -> None:
+    for option in options():
+        assert option.kind.unit
+        assert option.reason.endswith("."), option.key
+
+
+def test_passwords_are_not_shown() -> None:
+    url = "postgresql+asyncpg://me:secret@host/name"
+    loaded = load({"database_url": url}, {})
+    assert loaded.settings.database.url == url
+    assert "secret" not in as_text(loaded)
+    assert "secret" not in str(as_json(loaded))
+    assert "postgresql+asyncpg://me:****@host/name" in as_text(loaded)
+
+
+def test_the_table_in_the_readme_is_the_programs() -> None:
+    text = README.read_text(encoding="utf-8")
+    _, marker, rest = text.partition("<!-- settings -->\n")
+    assert marker, "README.md has no <!-- settings --> marker"
+    shown = rest.partition("<!-- /settings -->")[0].strip()
+    assert shown == as_markdown().strip(), "paste the output of `artifact-store settings --markdown`"
