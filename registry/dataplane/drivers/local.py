@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from registry.contract.dataplane import DomainId
+from registry.dataplane.drivers.adoption import adopt
 from registry.dataplane.drivers.port import (
     LARGEST_PIECE,
     Area,
@@ -21,7 +22,7 @@ from registry.dataplane.drivers.port import (
     StageInfo,
     StageKey,
 )
-from registry.dataplane.drivers.staging import LocalHold, StageFile, adopt, boot_id, holds, info, read_exactly
+from registry.dataplane.drivers.staging import LocalHold, StageFile, boot_id, holds, info, read_exactly
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.format import ensure_format
 from registry.dataplane.paths import STAGING, is_address, is_domain, is_stage, object_place, stage_place

@@ -9,10 +9,10 @@ again), and after it was had the name must still lead to the same file: a commit
 loss a file may be short, or long enough but with zeros where pages never reached the disk. Such a tail must
 never become content, not even for a commit without an expected digest. Within one boot of the kernel the page
 cache is the truth, whatever processes die. So stages live in a folder named by the boot id, and only files
-of this boot are trusted. The first to open the store after a boot *adopts* the older folders: each stage is
-cut to its durable mark, an extended attribute that says how many bytes an fdatasync had covered before it
-was set, and a stage without one is dropped. Marks are set at the end of an append that leaves MARK_AT bytes
-unsynced and every MARK_EVERY bytes within one; small uploads pay for no second sync.
+of this boot are trusted. The first to open the store after a boot *adopts* the older folders (adoption.py):
+each stage is cut to its durable mark, an extended attribute that says how many bytes an fdatasync had covered
+before it was set, and a stage without one is dropped. Marks are set at the end of an append that leaves
+MARK_AT bytes unsynced and every MARK_EVERY bytes within one; small uploads pay for no second sync.
 
 **A failed sync** means that pages are lost although later reads and syncs succeed (the kernel marks them
 clean), so the stage is cut to its durable mark at once.
@@ -25,8 +25,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from registry.dataplane.drivers.port import (
@@ -40,7 +39,7 @@ from registry.dataplane.drivers.port import (
     StageKey,
 )
 from registry.dataplane.drivers.tree import Tree
-from registry.dataplane.paths import STAGING, object_place, stage_place
+from registry.dataplane.paths import object_place, stage_place
 from registry.dataplane.workers import Workers
 
 MARK_AT = 16 << 20
@@ -82,7 +81,7 @@ class StageFile:
         self.fd = self._take()
         try:
             self.found = info(os.fstat(self.fd))
-            self._durable = _mark(self.fd) if self.found.length else 0
+            self._durable = durable_mark(self.fd) if self.found.length else 0
         except BaseException:
             self.close()
             raise
@@ -194,7 +193,8 @@ class StageFile:
         self._durable = self.length
 
 
-def _mark(fd: int) -> int:
+def durable_mark(fd: int) -> int:
+    """How many bytes of a stage surely survive a power loss; 0 where no mark says so."""
     try:
         return min(int(os.getxattr(fd, _MARK)), os.fstat(fd).st_size)
     except (OSError, ValueError):
@@ -254,52 +254,3 @@ def read_exactly(fd: int, start: int, length: int) -> bytes:
             raise Permanent(f"a file ends at byte {start + held}, before the {start + length} bytes it had")
         parts.append(part)
     return b"".join(parts)
-
-
-def adopt(tree: Tree, boot: str) -> None:
-    """Bring the stages of earlier boots to what surely reached the disk, and into this boot's folder."""
-    with tree.folder((STAGING,), make=True) as staging, _locked(staging):
-        for former in tree.names((STAGING,)):
-            if former != boot:
-                with suppress(NotADirectoryError):
-                    _adopt_boot(tree, former, boot)
-                with suppress(OSError):
-                    os.rmdir(former, dir_fd=staging)
-
-
-@contextmanager
-def _locked(folder: int) -> Iterator[None]:
-    fcntl.flock(folder, fcntl.LOCK_EX)  # released with the descriptor's close, also by a crash
-    try:
-        yield
-    finally:
-        fcntl.flock(folder, fcntl.LOCK_UN)
-
-
-def _adopt_boot(tree: Tree, former: str, boot: str) -> None:
-    for domain in tree.names((STAGING, former)):
-        with (
-            tree.folder((STAGING, former, domain)) as source,
-            tree.folder((STAGING, boot, domain), make=True) as target,
-        ):
-            for name in os.listdir(source):  # noqa: PTH208
-                _adopt_stage(name, source, target)
-        with tree.folder((STAGING, former)) as parent, suppress(OSError):
-            os.rmdir(domain, dir_fd=parent)
-
-
-def _adopt_stage(name: str, source: int, target: int) -> None:
-    try:
-        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
-    except OSError:  # a planted symlink or folder is left to a person
-        return
-    try:
-        status = os.fstat(fd)
-        durable = _mark(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or durable == 0:
-            os.unlink(name, dir_fd=source)
-            return
-        os.ftruncate(fd, durable)
-        os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
-    finally:
-        os.close(fd)
