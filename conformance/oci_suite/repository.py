@@ -81,9 +81,9 @@ class Repository:
         self.push_content(manifest)
         return status(self.offer(manifest, reference), 201, why="a manifest is pushed")
 
-    def offer(self, manifest: Manifest, reference: str | None = None) -> Exchange:
+    def offer(self, manifest: Manifest, reference: str | None = None, query: str = "") -> Exchange:
         """A manifest whose content is there; Skip for a Docker manifest where the registry takes none."""
-        answer = self.put_manifest(reference or manifest.digest, manifest.media_type, manifest.body)
+        answer = self.put_manifest(reference or manifest.digest, manifest.media_type, manifest.body, query)
         if manifest.media_type in DOCKER and answer.status in (400, 415):
             raise Skip("the registry takes no Docker manifests, as it may; push/manifests/docker tells")
         return answer

@@ -34,7 +34,7 @@ def named_algorithm(bench: Bench, algorithm: str, form: str) -> None:
 @rule(
     "push/algorithm",
     "end-4c",
-    Level.SHOULD,
+    Level.TRAP,
     "an unknown algorithm is 400 at the start",
     each("unknown", "md5", "sha-256"),
     since=Profile.DEV,

@@ -17,14 +17,16 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 @rule("push/status", "end-13", Level.MUST, "GET of an upload is 204 with Location and Range", algorithms)
 def ask(bench: Bench, algorithm: str) -> None:
-    repository, data = bench.repository(), bench.source.blob(1500)
+    repository = bench.repository()
     session = repository.begin()
-    status(session.stream(data[:1000]), 202)
+    data = bench.source.blob(1500 + session.minimum)
+    offset = max(1000, session.minimum)
+    status(session.patch(data[:offset], 0), 202)
     answer = status(session.ask(), 204)
     present(answer, "Location")
-    header(answer, "Range", "0-999")
+    header(answer, "Range", f"0-{offset - 1}")
     digest = digest_of(data, algorithm)
-    status(session.close(digest, data[1000:], 1000), 201)
+    status(session.close(digest, data[offset:], offset), 201)
     body(status(repository.blob(digest), 200), data)
 
 
@@ -51,10 +53,12 @@ def empty_range(bench: Bench, method: str) -> None:
 def ask_twice(bench: Bench) -> None:
     repository, data = bench.repository(), bench.source.blob(900)
     session = repository.begin()
-    status(session.stream(data[:500]), 202)
+    first, *rest = session.chunks(data, 2)
+    status(session.patch(first, 0), 202)
     for _ in range(2):
-        header(status(session.ask(), 204), "Range", "0-499")
-    status(session.stream(data[500:]), 202)
+        header(status(session.ask(), 204), "Range", f"0-{len(first) - 1}")
+    for chunk in rest:
+        status(session.patch(chunk, len(first)), 202)
     status(session.close(digest_of(data)), 201)
 
 
@@ -135,9 +139,10 @@ def side_by_side(bench: Bench, algorithm: str) -> None:
     repository = bench.repository()
     sessions = [repository.begin() for _ in range(3)]
     blobs = [bench.source.blob(3000) for _ in sessions]
-    for start in range(0, 3000, 1000):
+    size = max(1000, *(session.minimum for session in sessions))
+    for start in range(0, 3000, size):
         for session, data in zip(sessions, blobs, strict=True):
-            status(session.stream(data[start : start + 1000]), 202)
+            status(session.patch(data[start : start + size], start), 202)
     for session, data in zip(sessions, blobs, strict=True):
         digest = digest_of(data, algorithm)
         status(session.close(digest), 201)

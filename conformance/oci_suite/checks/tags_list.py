@@ -26,8 +26,9 @@ def in_order(tags: list[str]) -> bool:
 def tagged(bench: Bench, tags: list[str]) -> Repository:
     """A repository with these tags, all of one manifest."""
     repository, made = bench.repository(), image(bench.source, "sha256")
+    repository.push_content(made)
     for tag in tags:
-        repository.push(made, tag)
+        status(repository.offer(made, tag), 201)
     return repository
 
 

@@ -14,7 +14,7 @@ from ..rule import Skip, algorithms, each, named, rule
 def _push(repository: Repository, made: Manifest, tags: list[str]) -> Exchange:
     repository.push_content(made)
     query = "?" + "&".join(f"tag={tag}" for tag in tags)
-    return repository.put_manifest(made.digest, made.media_type, made.body, query)
+    return repository.offer(made, query=query)
 
 
 def _accepted(answer: Exchange) -> list[str]:
