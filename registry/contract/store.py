@@ -191,11 +191,16 @@ class Packages(Protocol):
         ...
 
     async def promote(
-        self, repository: Repository, version: Tag, source: Repository, digest: Digest
+        self,
+        repository: Repository,
+        version: Tag,
+        source: Repository,
+        digest: Digest,
+        precondition: Precondition | None = None,
     ) -> PackageAccepted:
         """Give an existing manifest, and all it reaches, a version here. No bytes move.
 
-        Raises PACKAGE_UNKNOWN, CONFLICT, VALIDATION_FAILED (another domain).
+        Raises PACKAGE_UNKNOWN, CONFLICT, VALIDATION_FAILED (another domain), PRECONDITION_FAILED.
         """
         ...
 
