@@ -63,7 +63,7 @@ def _described(error: ValidationError) -> Iterator[FieldError]:
         ]
         for child in meant:
             yield from _described(child)
-    elif error.validator == "propertyNames" or (error.parent and error.parent.validator == "propertyNames"):
+    elif "propertyNames" in error.relative_schema_path:
         yield FieldError(
             pointer([*path, str(error.instance)]), _short(f"the name does not fit: {error.message}")
         )
