@@ -49,12 +49,11 @@ class DraftService:
         def change(tx: Transaction) -> Draft:
             self._open(tx, repository, version)
             draft_rows.put_file(tx.connection, repository, version, file)
-            draft = self._read(tx.connection, repository, version, tx.now)
-            if len(draft.files) > self._core.limits.package_files:
+            if draft_rows.count_files(tx.connection, repository, version) > self._core.limits.package_files:
                 raise StoreError(
                     ErrorKind.PACKAGE_TOO_LARGE, f"a package may have {self._core.limits.package_files} files"
                 )
-            return draft
+            return Draft(repository, version, tx.now + self._core.limits.draft_idle, (file,))
 
         return await self._core.database.write(principal, change)
 

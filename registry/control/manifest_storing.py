@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.contract.dataplane import Content
@@ -15,7 +15,7 @@ from registry.contract.package import PackageManifest
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
-from registry.control.sql import Connection, lookups
+from registry.control.sql import lookups
 from registry.control.sql.lookups import ManifestRow
 from registry.control.sql.transaction import Transaction
 
@@ -53,37 +53,53 @@ class Incoming:
     schema_version: int | None = None
 
 
-def check_children(
-    connection: Connection, repository: Repository, manifest: Manifest, *, sparse: bool
-) -> None:
-    """Raises MANIFEST_CHILD_UNKNOWN that names what the repository lacks.
-
-    Source: distribution-spec, "Pushing Manifests".
-
-    A descriptor is satisfied by a manifest or a blob of the repository (DECISIONS 15).
-    """
-    if sparse:
-        return
-    required = {str(edge.descriptor.digest): edge.kind for edge in manifest.edges if edge.required}
-    wanted = list(required)
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = wanted[start : start + _AT_ONCE]
-        names = [f"d{position}" for position in range(len(part))]
-        statement = _PRESENT.format(places=", ".join(f":{name}" for name in names))
-        found = lookups.rows(
-            connection, statement, repository=repository, **dict(zip(names, part, strict=True))
-        )
-        for row in found:
+async def check_children_early(core: Core, repository: Repository, manifest: Manifest) -> None:
+    """`check_children` by hot look-ups, before any byte is stored; the transaction looks again."""
+    required = _required(core, repository, manifest)
+    for statement, parameters in _present(repository, list(required)):
+        for row in await core.database.fetch(statement, parameters):
             required.pop(row[0], None)
-    if required:
-        missing = list(required.items())[:_NAMED]
-        raise StoreError(
-            ErrorKind.MANIFEST_CHILD_UNKNOWN,
-            f"{repository} does not have {len(required)} of what the manifest names, "
-            f"e.g. {missing[0][0]}: push that first",
-            detail={"missing": [digest for digest, _ in missing]},
-            errors=[FieldError(f"/{_FIELD[kind]}", f"{digest} is unknown") for digest, kind in missing],
-        )
+    _refuse_absent(repository, required)
+
+
+def check_children(tx: Transaction, core: Core, repository: Repository, manifest: Manifest) -> None:
+    """Raises MANIFEST_CHILD_UNKNOWN that names what the repository lacks, unless its policy says sparse.
+
+    A descriptor is satisfied by a manifest or a blob of the repository (DECISIONS 15). Source:
+    distribution-spec, "Pushing Manifests".
+    """
+    required = _required(core, repository, manifest)
+    for statement, parameters in _present(repository, list(required)):
+        for row in lookups.rows(tx.connection, statement, **parameters):
+            required.pop(row[0], None)
+    _refuse_absent(repository, required)
+
+
+def _required(core: Core, repository: Repository, manifest: Manifest) -> dict[str, EdgeKind]:
+    if core.policies.of(repository).sparse:
+        return {}
+    return {str(edge.descriptor.digest): edge.kind for edge in manifest.edges if edge.required}
+
+
+def _present(repository: Repository, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Statements that find which of the wanted digests the repository has."""
+    for start in range(0, len(wanted), _AT_ONCE):
+        named = {f"d{position}": digest for position, digest in enumerate(wanted[start : start + _AT_ONCE])}
+        places = ", ".join(f":{name}" for name in named)
+        yield _PRESENT.format(places=places), {"repository": repository, **named}
+
+
+def _refuse_absent(repository: Repository, absent: Mapping[str, EdgeKind]) -> None:
+    if not absent:
+        return
+    named = list(absent.items())[:_NAMED]
+    raise StoreError(
+        ErrorKind.MANIFEST_CHILD_UNKNOWN,
+        f"{repository} does not have {len(absent)} of what the manifest names, "
+        f"e.g. {named[0][0]}: push that first",
+        detail={"missing": [digest for digest, _ in named]},
+        errors=[FieldError(f"/{_FIELD[kind]}", f"{digest} is unknown") for digest, kind in named],
+    )
 
 
 _FIELD = {EdgeKind.CONFIG: "config", EdgeKind.LAYER: "layers", EdgeKind.MANIFEST: "manifests"}
@@ -96,9 +112,8 @@ def store_manifest(
 
     Children are looked at again here, inside the transaction: one may have been deleted meanwhile.
     """
-    policy = core.policies.of(repository)
     target = recording.ensure_repository(tx, core, repository)
-    check_children(tx.connection, repository, incoming.manifest, sparse=policy.sparse)
+    check_children(tx, core, repository, incoming.manifest)
     blob = recording.record_content(tx, target.domain, incoming.content)
     known = lookups.find_manifest(tx.connection, repository, digest=blob.address)
     if known is None:

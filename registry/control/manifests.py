@@ -12,7 +12,7 @@ from registry.contract.model import ManifestAccepted, Page, Precondition, Stored
 from registry.contract.names import Reference, Repository, Tag
 from registry.control import referrers, usage_of
 from registry.control.access import Action, Caller
-from registry.control.manifest_storing import Incoming, check_children, store_manifest
+from registry.control.manifest_storing import Incoming, check_children_early, store_manifest
 from registry.control.package_reading import native_package
 from registry.control.paging import page_by_key
 from registry.control.reading import absence, read_whole
@@ -76,10 +76,7 @@ class ManifestService:
             raise StoreError(ErrorKind.DIGEST_MISMATCH, f"the manifest's digest is {digest}, not {reference}")
         manifest = parse_manifest(data, content_type)
         names = tuple(dict.fromkeys(tags if isinstance(reference, Digest) else (reference, *tags)))
-        sparse = core.policies.of(repository).sparse
-        await core.database.read(
-            lambda connection: check_children(connection, repository, manifest, sparse=sparse)
-        )
+        await check_children_early(core, repository, manifest)
         package = await native_package(core, actor, repository, manifest, data)
         schema_version = await check_foreign(core, actor, repository, manifest, package)
         content = await core.dataplane.put(core.policies.of(repository).domain, data, algorithm)

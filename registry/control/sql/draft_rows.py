@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
 
 from registry.contract.digest import Digest
 from registry.contract.model import FileEntry
@@ -64,6 +64,12 @@ def files(connection: Connection, repository: str, version: str) -> tuple[FileEn
         .order_by(columns.relative_path)
     )
     return tuple(FileEntry(path, Digest.parse(address), size, kind) for path, address, size, kind in found)
+
+
+def count_files(connection: Connection, repository: str, version: str) -> int:
+    """How many files a draft has."""
+    counted = select(func.count()).select_from(draft_files).where(_is(draft_files, repository, version))
+    return connection.scalar(counted) or 0
 
 
 def drop(connection: Connection, repository: str, version: str) -> None:
