@@ -60,7 +60,7 @@ class Authorizer:
                 self._looked_up = True
             header = await self._negotiate(scope, parse_challenges(challenges))
             if header == refused:
-                raise self._unauthorized("it refuses the credentials of docker's credentials file")
+                raise self.refusal()
             self._headers[scope] = header
             return header
 
@@ -72,7 +72,7 @@ class Authorizer:
             if challenge.scheme == "basic":
                 if self._credentials is None or not self._credentials.username:
                     raise self._unauthorized(
-                        "it asks for credentials, and docker's credentials file has none for it"
+                        "it asks for a password, docker's credentials file has none for it"
                     )
                 return self._credentials.basic()
         offered = ", ".join(challenge.scheme for challenge in challenges) or "none"
@@ -105,6 +105,8 @@ class Authorizer:
             pairs = [(key, part) for key, value in query.items() for part in value.split(" ")]
             url = realm + separator + urlencode(pairs) if pairs else realm
             status, got, body = await self._send("GET", url, headers, None)
+        if status in (401, 403):
+            raise self.refusal()
         if status != 200:
             raise response_error(f"the token service of {self._host}", status, got, body)
         return self._token_in(body)
@@ -119,6 +121,12 @@ class Authorizer:
                 if isinstance(document.get(key), str) and re.fullmatch(r"[\x21-\x7e]+", document[key]):
                     return str(document[key])
         raise self._unauthorized("its token service answered without a token")
+
+    def refusal(self) -> UnauthorizedError:
+        """The exception for an answer of 401 to all that could be offered."""
+        if self._credentials is None:
+            return self._unauthorized("it asks for credentials, docker's credentials file has none for it")
+        return self._unauthorized("it refuses the credentials of docker's credentials file")
 
     def _unauthorized(self, why: str) -> UnauthorizedError:
         return UnauthorizedError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_SCHEME = re.compile(rf"\s*,?\s*({_WORD})(?:\s+|$)(?!=)")
+_SCHEME = re.compile(rf"\s*,?\s*({_WORD})(?:\s+|(?=,)|$)(?!=)")
 _PARAMETER = re.compile(rf'\s*,?\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))')
 
 

@@ -30,7 +30,7 @@ def collect(paths: Iterable[Path]) -> tuple[LocalFile, ...]:
     for path in paths:
         for file in _below(path):
             other = found.setdefault(file.relative_path, file)
-            if other is not file:
+            if other != file:
                 raise ContentError(
                     f"{other.path} and {file.path} would both be {file.relative_path!r}; "
                     "push the folder that holds both"

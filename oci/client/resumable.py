@@ -83,9 +83,8 @@ class ResumableUpload:
         """Bring the blob there. Raises ClientError; the session then stays in the journal for a later run,
         unless the registry refused the content itself."""
         resumed = await self._open()
-        failures = 0
+        failures, furthest = 0, self._place.offset
         while True:
-            before = self._place.offset
             try:
                 await self._send()
                 await self._wire.finish(self._place.location)
@@ -102,13 +101,15 @@ class ResumableUpload:
                     resumed = False
                     await self._fresh()
                     continue
-                failures = 1 if self._place.offset > before else failures + 1
                 if isinstance(error, ResponseError) and error.status in _WORTH_ASKING:
                     error.transient = True
+                failures += 1
                 await self._backoff.wait(failures, error)
                 if complete and await self._wire.is_there():
                     break  # the last request had arrived, its answer had not
             await self._ask()
+            if self._place.offset > furthest:
+                failures, furthest = 0, self._place.offset
         self._entry.forget()
 
     async def _open(self) -> bool:

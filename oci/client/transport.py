@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -17,7 +18,7 @@ from yarl import URL
 from oci.client.auth import Authorizer, scope_of
 from oci.client.backoff import Backoff
 from oci.client.credentials import Credentials
-from oci.client.errors import ClientError, ContentError, UnauthorizedError, UnreachableError, response_error
+from oci.client.errors import ClientError, ContentError, UnreachableError, response_error
 from oci.client.reference import is_loopback
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -156,6 +157,8 @@ class Transport:
         redirects = 0
         with self._translated(what):
             while True:
+                if self.base.startswith("https:") and not url.startswith("https:"):
+                    raise ContentError(f"{self.host} leads from https to {url}, which is not followed")
                 own = _origin(url) == self._origin
                 extra = {"Authorization": sent_header} if own and sent_header else {}
                 async with self._open(method, url, {**(headers or {}), **extra}, body) as response:
@@ -171,6 +174,8 @@ class Transport:
                             scope, sent_header, response.headers.getall("WWW-Authenticate", [])
                         )
                         continue
+                    if response.status == 401 and own:
+                        raise self._authorizer.refusal()
                     if response.status not in accept:
                         explanation = b"" if method == "HEAD" else await response.content.read(_LARGEST_ERROR)
                         raise response_error(what, response.status, response.headers, explanation)
@@ -181,8 +186,6 @@ class Transport:
         target = urljoin(url, location)
         if redirects > _MOST_REDIRECTS:
             raise ContentError(f"{self.host} redirects in a circle")
-        if url.startswith("https:") and not target.startswith("https:"):
-            raise UnauthorizedError(403, f"{self.host} redirects from https to {target}: not followed")
         return target
 
     @asynccontextmanager
@@ -201,6 +204,8 @@ class Transport:
             if isinstance(body, Body):
                 sent["Content-Length"] = str(body.length)
                 data = _watched(body, deadline, idle) if body.length else b""
+            elif isinstance(body, bytes):
+                data = io.BytesIO(body)  # aiohttp then sends it in pieces
             response = await self._session.request(
                 method,
                 URL(url, encoded=True),

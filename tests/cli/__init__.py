@@ -1,0 +1,1 @@
+"""The client commands as people run them: subprocesses against a server of our own."""

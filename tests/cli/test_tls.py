@@ -1,0 +1,79 @@
+"""https with an authority of one's own, with none, and with no questions asked."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.cli.conftest import Runner
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return path
+
+
+@pytest.fixture
+async def secure(certificate: Path) -> AsyncIterator[str]:
+    """`host:port` of a registry with one repository, behind TLS."""
+
+    async def catalog(_: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response({"repositories": ["one"]})
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    runner = web.ServerRunner(web.Server(catalog))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield f"127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_an_authority_of_ones_own(cli: Runner, secure: str, certificate: Path) -> None:
+    ended = await cli("ls", secure, "--ca", certificate)
+    assert (ended.code, ended.out) == (0, "one\n")
+
+
+async def test_no_questions_asked(cli: Runner, secure: str) -> None:
+    assert (await cli("ls", secure, "--insecure")).out == "one\n"
+
+
+async def test_an_unknown_authority_is_refused(cli: Runner, secure: str, certificate: Path) -> None:
+    port = secure.partition(":")[2]
+    other = certificate.with_name("other.pem")
+    other.write_text("no certificate")
+    assert (await cli("ls", secure, "--ca", other)).code == 1
+    # 0.0.0.0 is no loopback address, so https is spoken, and nothing here trusts the certificate.
+    ended = await cli("ls", f"0.0.0.0:{port}")
+    assert ended.code == 1
+    assert "--ca" in ended.err

@@ -1,0 +1,1 @@
+"""The client: its pure parts, and its authorization against a token service."""
