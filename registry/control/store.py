@@ -24,6 +24,7 @@ from registry.control.manifests import ManifestService
 from registry.control.packages import PackageService
 from registry.control.principals import principal_named
 from registry.control.schemas import SchemaService
+from registry.control.sql.database import OnBatch, ignore_batch
 from registry.control.sql.opening import open_database
 from registry.control.uploads import UploadService
 
@@ -95,16 +96,18 @@ async def open_store(
     clock: Clock | None = None,
     identifiers: Identifiers | None = None,
     authorize: Callable[[Principal, str, Repository | None], None] = allow_all,
+    on_batch: OnBatch = ignore_batch,
 ) -> Store:
     """Open the store whose ledger is in `database`: a file's path, or a `postgresql+asyncpg://` URL.
 
-    A file is created and migrated; a server's schema is checked, and made where there is none. Raises
-    StoreError UNAVAILABLE or INTERNAL with a sentence that says what to do.
+    A file is created and migrated; a server's schema is checked, and made where there is none. `on_batch`
+    is told how many mutations each transaction carried, by the writer's thread. Raises StoreError UNAVAILABLE
+    or INTERNAL with a sentence that says what to do.
     """
     limits = limits or Limits()
     clock = clock or SystemClock()
     core = Core(
-        database=await open_database(database, clock),
+        database=await open_database(database, clock, on_batch),
         dataplane=dataplane,
         clock=clock,
         identifiers=identifiers or UuidIdentifiers(),

@@ -47,6 +47,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             database_of(settings),
             limits=limits_of(settings),
             policies=policies_of(settings),
+            on_batch=row.batch,
         )
         try:
             store.start_background()

@@ -24,6 +24,14 @@ Row = Sequence[Any]
 LARGEST_BATCH = 256
 
 
+#: Told how many mutations a transaction carried, once it is durable; by the writer, which may be a thread.
+OnBatch = Callable[[int], None]
+
+
+def ignore_batch(mutations: int) -> None:
+    """For those who do not count."""
+
+
 class Database(Protocol):
     """What the control plane asks of a database.
 

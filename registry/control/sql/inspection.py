@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from registry.contract.errors import StoreError
-from registry.control.sql import migrate, postgres
+from registry.control.sql import migrate
 from registry.control.sql.database import translate
 
 
@@ -20,6 +20,8 @@ async def schema_of(where: str | Path) -> tuple[str | None, str]:
     try:
         if isinstance(where, Path):
             return await asyncio.to_thread(_sqlite, where), migrate.CURRENT
+        from registry.control.sql import postgres  # late, as everywhere
+
         engine = postgres.open_async_engine(where)
         try:
             async with engine.connect() as connection:

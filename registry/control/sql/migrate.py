@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control.sql import postgres, sqlite
+from registry.control.sql import sqlite
 
 #: The newest file in `migrations/versions`; a test holds the two together.
 CURRENT = "0001"
@@ -81,6 +81,8 @@ def migrate_sqlite(path: Path) -> bool:
 
 async def migrate_postgres(url: str) -> bool:
     """Upgrade the database at `url`; replicas that start together take turns."""
+    from registry.control.sql import postgres  # late: an embedded store starts without it
+
     engine = postgres.open_async_engine(url)
     try:
         async with engine.begin() as connection:
@@ -92,6 +94,8 @@ async def migrate_postgres(url: str) -> bool:
 
 async def prepare_postgres(url: str) -> None:
     """Make the schema in an empty database; raises StoreError UNAVAILABLE when it is another version's."""
+    from registry.control.sql import postgres  # late: an embedded store starts without it
+
     engine = postgres.open_async_engine(url)
     try:
         async with engine.connect() as connection:

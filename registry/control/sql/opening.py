@@ -6,31 +6,33 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.contract.errors import StoreError
 from registry.contract.ports import Clock
-from registry.control.sql import migrate, postgres, sqlite
-from registry.control.sql.database import Database, translate
-from registry.control.sql.postgres import PostgresDatabase
-from registry.control.sql.sqlite import SqliteDatabase
+from registry.control.sql import migrate, sqlite
+from registry.control.sql.database import Database, OnBatch, ignore_batch, translate
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
 POSTGRESQL = "postgresql+asyncpg://"
 
 
-async def open_database(where: str | Path, clock: Clock) -> Database:
+async def open_database(where: str | Path, clock: Clock, on_batch: OnBatch = ignore_batch) -> Database:
     """A path is SQLite's, a `postgresql+asyncpg://` URL a server's. Raises StoreError."""
     try:
         if str(where).startswith(POSTGRESQL):
+            from registry.control.sql import postgres  # late: an embedded store starts without it
+
             await migrate.prepare_postgres(str(where))
-            return PostgresDatabase(str(where), clock)
+            return postgres.PostgresDatabase(str(where), clock, on_batch)
         await migrate_database(where)
-        return SqliteDatabase(Path(where), clock)
+        return sqlite.SqliteDatabase(Path(where), clock, on_batch)
     except Exception as error:
         raise translate(error) from error
 
@@ -63,6 +65,8 @@ class Offline:
 async def open_offline(where: str | Path) -> AsyncIterator[Offline]:
     """Begin a transaction on an existing database; it commits when the block ends well. Raises StoreError."""
     if str(where).startswith(POSTGRESQL):
+        from registry.control.sql import postgres
+
         engine = postgres.open_async_engine(str(where))
     else:
         engine = sqlite.open_async_engine(Path(where))

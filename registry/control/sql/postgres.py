@@ -12,7 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
-from registry.control.sql.database import LARGEST_BATCH, Outcome, Pending, Row, fail, run_batch, translate
+from registry.control.sql.database import (
+    LARGEST_BATCH,
+    OnBatch,
+    Outcome,
+    Pending,
+    Row,
+    fail,
+    ignore_batch,
+    run_batch,
+    translate,
+)
 from registry.control.sql.transaction import Transaction
 
 T = TypeVar("T")
@@ -24,9 +34,10 @@ _HEAD = "SELECT seq FROM ledger_head"
 class PostgresDatabase:
     """A database server, by a `postgresql+asyncpg://` URL. The schema must be there."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, on_batch: OnBatch = ignore_batch) -> None:
         self._url = url
         self._clock = clock
+        self._on_batch = on_batch
         self._engine = open_async_engine(url)
         self._queue: asyncio.Queue[Pending | None] = asyncio.Queue()
         self._writer = asyncio.create_task(self._write_loop(), name="ledger-writer")
@@ -96,7 +107,9 @@ class PostgresDatabase:
     async def _commit(self, batch: list[Pending]) -> list[Outcome]:
         try:
             async with self._engine.begin() as connection:
-                return await connection.run_sync(run_batch, batch, self._clock)
+                outcomes = await connection.run_sync(run_batch, batch, self._clock)
+            self._on_batch(len(batch))
+            return outcomes
         except Exception as error:
             _LOG.error("a batch of %d mutations was rolled back: %s", len(batch), error)
             return fail(batch, error)

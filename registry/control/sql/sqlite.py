@@ -17,38 +17,56 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
-from registry.control.sql.database import LARGEST_BATCH, Outcome, Pending, Row, fail, run_batch, translate
+from registry.control.sql.database import (
+    LARGEST_BATCH,
+    OnBatch,
+    Outcome,
+    Pending,
+    Row,
+    fail,
+    ignore_batch,
+    run_batch,
+    translate,
+)
 from registry.control.sql.transaction import Transaction
+
+if TYPE_CHECKING:  # it brings the whole ORM, half a second of a start
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 _BUSY_SECONDS = 30.0
+
+#: Threads, each with a connection, for reads that are more than a look-up.
+_READERS = 4
 _HEAD = "SELECT seq FROM ledger_head"
 
 
 class SqliteDatabase:
     """A database file. Made on the event loop that will use it; the schema must be there."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, on_batch: OnBatch = ignore_batch) -> None:
         self._path = path
         self._clock = clock
+        self._on_batch = on_batch
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._hot = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
         )
         self._hot.execute("PRAGMA query_only=1")
-        self._readers = open_async_engine(path)
+        self._read_engine = _open_read_engine(path)
+        self._readers = ThreadPoolExecutor(_READERS, "ledger-reader")
         self._lock_fd = os.open(f"{path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._closing = False
         self._thread = threading.Thread(target=self._write_loop, name="ledger-writer", daemon=True)
@@ -68,12 +86,15 @@ class SqliteDatabase:
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         try:
-            async with self._readers.connect() as connection:
-                return await connection.run_sync(query)
+            return await self._loop.run_in_executor(self._readers, self._run_query, query)
         except StoreError:
             raise
         except Exception as error:
             raise translate(error) from error
+
+    def _run_query(self, query: Callable[[Connection], T]) -> T:
+        with self._read_engine.connect() as connection:
+            return query(connection)
 
     async def fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         try:
@@ -104,7 +125,8 @@ class SqliteDatabase:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         self._hot.close()
-        await self._readers.dispose()
+        await asyncio.to_thread(self._readers.shutdown)
+        self._read_engine.dispose()
         os.close(self._lock_fd)
 
     # --- the writer's thread ---------------------------------------------------------------------------
@@ -134,7 +156,9 @@ class SqliteDatabase:
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             with connection.begin():
-                return run_batch(connection, batch, self._clock)
+                outcomes = run_batch(connection, batch, self._clock)
+            self._on_batch(len(batch))
+            return outcomes
         except Exception as error:
             _LOG.error("a batch of %d mutations was rolled back: %s", len(batch), error)
             return fail(batch, error)
@@ -162,15 +186,29 @@ def open_engine(path: Path) -> Engine:
 
 
 def open_async_engine(path: Path) -> AsyncEngine:
-    """An asynchronous engine whose transactions are snapshots; `rebuild` upgrades its own by writing."""
+    """For `rebuild`: an asynchronous engine whose transactions are snapshots until they write."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS},
-        pool_size=4,
-        max_overflow=4,
     )
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _open_read_engine(path: Path) -> Engine:
+    """A connection for each reader's thread; a transaction is a snapshot."""
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=_READERS,
+        max_overflow=0,
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_SECONDS},
+    )
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
