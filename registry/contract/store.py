@@ -263,7 +263,7 @@ class Drafts(Protocol):
         *,
         length: int | None = None,
     ) -> Draft:
-        """Add or replace one file, opening the draft with the first.
+        """Add or replace one file, opening the draft with the first. Returns the draft with this file alone.
 
         Raises CONFLICT when the version is taken or somebody else's draft, VALIDATION_FAILED for a bad
         path, TOO_LARGE, BAD_REQUEST.
