@@ -25,7 +25,7 @@ async def put_file(exchange: Exchange, name: FileName) -> web.StreamResponse:
         length=content_length(exchange.request),
     )
     location = links.package_part(repository, version, "draft")
-    return exchange.document(render.draft(draft), 201, {"Location": location})
+    return exchange.document(render.draft_file(draft), 201, {"Location": location})
 
 
 async def get(exchange: Exchange, name: PackageName) -> web.StreamResponse:

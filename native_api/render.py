@@ -158,15 +158,28 @@ def summary(value: PackageSummary) -> Document:
 
 
 def draft(value: Draft) -> Document:
+    own = links.package_part(value.repository, value.version, "draft")
+    return _draft_head(value) | {
+        "files": [file(entry) for entry in value.files],
+        "links": {"self": own, "finalize": links.package_part(value.repository, value.version, "finalize")},
+    }
+
+
+def draft_file(value: Draft) -> Document:
+    """A draft that lists the one file that was just put into it."""
+    (entry,) = value.files
+    own = links.package_part(value.repository, value.version, "draft")
+    return _draft_head(value) | {
+        "file": file(entry),
+        "links": {"draft": own, "finalize": links.package_part(value.repository, value.version, "finalize")},
+    }
+
+
+def _draft_head(value: Draft) -> Document:
     return {
         "repository": value.repository,
         "version": value.version,
         "expires_at": time(value.expires_at),
-        "files": [file(entry) for entry in value.files],
-        "links": {
-            "self": links.package_part(value.repository, value.version, "draft"),
-            "finalize": links.package_part(value.repository, value.version, "finalize"),
-        },
     }
 
 

@@ -247,6 +247,15 @@ ANSWERS: dict[str, Schema] = {
             "links": _LINKS,
         }
     ),
+    "DraftFile": closed(
+        {
+            "repository": REPOSITORY,
+            "version": VERSION,
+            "expires_at": TIME,
+            "file": ref("File"),
+            "links": _LINKS,
+        }
+    ),
     "Location": closed(
         {
             "name": _ANY_TEXT,

@@ -14,7 +14,7 @@ DRAFTS: tuple[Operation, ...] = (
         "PUT",
         Resource.VERSION_FILE,
         "Stream one file into a draft of the version",
-        (document(201, "The file is in the draft.", "Draft", "Location"),),
+        (document(201, "The file is in the draft.", "DraftFile", "Location"),),
         description="The first file opens the draft, which only its opener sees and which expires. The "
         "body's Content-Type, without parameters, becomes the file's media type.",
         body=Body((OCTETS,)),
