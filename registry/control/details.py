@@ -69,11 +69,11 @@ def details_of(manifest: Manifest, package: PackageManifest | None) -> ManifestD
     )
 
 
-def files_of(manifest: Manifest, *, native: bool) -> tuple[FileEntry, ...]:
-    """The layers as files of a package."""
+def foreign_files(manifest: Manifest) -> tuple[FileEntry, ...]:
+    """The layers of a foreign artifact as files of a package."""
     return tuple(
         FileEntry(name, layer.digest, layer.size, layer.media_type)
-        for name, layer in zip(file_names(manifest, native=native), manifest.layers, strict=True)
+        for name, layer in zip(file_names(manifest, native=False), manifest.layers, strict=True)
         if name is not None
     )
 

@@ -9,12 +9,12 @@ from registry.contract.dataplane import DomainId
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import Manifest, parse_manifest
-from registry.contract.model import Package
+from registry.contract.model import FileEntry, Package
 from registry.contract.names import Repository, Tag
 from registry.contract.package import MAX_PACKAGE_BYTES, PackageManifest, decode_package, package_digest
 from registry.contract.package_oci import PACKAGE_CONFIG, matches_oci_manifest
 from registry.control.core import Core
-from registry.control.details import files_of
+from registry.control.details import foreign_files
 from registry.control.manifest_storing import NativePackage
 from registry.control.reading import absence, read_whole
 from registry.control.recording import restore_required
@@ -120,12 +120,19 @@ def package_of(
         schema_version=row.schema_version,
         metadata=native.metadata if native else None,
         labels=labels,
-        files=files_of(manifest, native=native is not None),
+        files=_native_files(native) if native else foreign_files(manifest),
         children=manifest.children,
         subject=manifest.subject,
         versions=versions,
         created_at=row.created_at,
         manifest=manifest,
+    )
+
+
+def _native_files(package: PackageManifest) -> tuple[FileEntry, ...]:
+    """By their content addresses, which the canonical manifest has and the layers do not."""
+    return tuple(
+        FileEntry(file.relative_path, file.blake3, file.size, file.media_type) for file in package.files
     )
 
 
