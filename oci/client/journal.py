@@ -60,8 +60,9 @@ class Entry:
                     "location": location,
                 }
             )
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, text.encode(), 0)
+            with suppress(OSError):  # a full disk costs the resumption, not the push
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, text.encode(), 0)
 
     def forget(self) -> None:
         """The session has ended."""

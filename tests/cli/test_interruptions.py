@@ -20,10 +20,10 @@ _RATE = 16 * _MIB
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """A folder with one large file."""
+    """A folder with one large file, whose content no other test has pushed."""
     folder = tmp_path / "large"
     folder.mkdir()
-    (folder / "large.bin").write_bytes(random.Random(2).randbytes(_SIZE))
+    (folder / "large.bin").write_bytes(random.randbytes(_SIZE))
     return folder
 
 
@@ -33,17 +33,18 @@ def _budgets(seed: int) -> Iterator[int]:
         yield chance.randrange(500, 2 * _MIB)
 
 
+@pytest.mark.parametrize("form", ["--oci", "--native"])
 async def test_a_push_that_was_killed_goes_on_with_the_next_run(
-    cli: Runner, server: str, repository: Repository, large: Path
+    cli: Runner, server: str, repository: Repository, large: Path, form: str
 ) -> None:
     host, port = server.split(":")
     async with Proxy(host, int(port), rate=_RATE) as proxy:
-        process = await cli.start("push", f"{proxy.address}/{repository}:v1", large)
+        process = await cli.start("push", f"{proxy.address}/{repository}:v1", large, form)
         await proxy.reached(up=_SIZE * 2 // 3)
         process.kill()
         assert (await cli.end(process)).code == -signal.SIGKILL
         proxy.rate, sent = None, proxy.up
-        pushed = await cli("push", f"{proxy.address}/{repository}:v1", large, "--json")
+        pushed = await cli("push", f"{proxy.address}/{repository}:v1", large, form, "--json")
         assert (pushed.code, pushed.document["files"][0]["sent"]) == (0, True)
         # What was on its way when the process died may be lost, the rest is not sent again.
         assert proxy.up - sent < _SIZE * 2 // 3

@@ -31,6 +31,7 @@ COMMANDS: tuple[str, ...] = (
     "pull",
     "ls",
     "inspect",
+    "events",
     "fsck",
     "rebuild",
     "backup",

@@ -128,6 +128,8 @@ def _way(args: argparse.Namespace, target: RemoteReference) -> Push:
     if isinstance(target.reference, Digest):
         raise CommandError("push to a tag: the digest of what is pushed is only known afterwards")
     native = args.native or args.variant is not None or args.metadata is not None
+    if not args.paths and not native and args.subject is None:
+        raise CommandError("name the files or folders to push")
     labels = _labels(args.label)
     try:
         check_media_type(args.media_type)
