@@ -105,7 +105,7 @@ class ManifestAccepted:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of a package. `digest` is its content address; a foreign artifact's is the layer descriptor's."""
+    """One file of a package. `digest` is its content address, for foreign ones the layer's digest."""
 
     relative_path: str
     digest: Digest
