@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control.sql import sqlite
+from registry.control.sql import creation, sqlite
 
 #: The newest file in `migrations/versions`; a test holds the two together.
 CURRENT = "0001"
@@ -44,6 +44,9 @@ def upgrade(connection: Connection) -> bool:
             ErrorKind.INTERNAL,
             f"the database has schema version {found}, this program knows {CURRENT}: run a newer one",
         )
+    if connection.dialect.name == "sqlite" and not inspect(connection).get_table_names():
+        creation.create(connection, CURRENT)
+        return True
     from alembic import command  # late: costs more than a whole start on a current schema
     from alembic.config import Config
 
