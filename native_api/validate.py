@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from native_api.shapes import REQUESTS, ref
 from registry.contract.errors import ErrorKind, FieldError, StoreError
 from registry.contract.jsonvalue import JsonValue, pointer
+
+if TYPE_CHECKING:  # a tenth of a start, and nobody has sent a document yet
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 _MOST_ERRORS = 100
 _LONGEST_MESSAGE = 200
@@ -40,6 +41,8 @@ def _faults(document: JsonValue, shape: str) -> Iterator[FieldError]:
 
 @lru_cache(maxsize=len(REQUESTS))
 def _validator(shape: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator({"components": {"schemas": REQUESTS}, **ref(shape)})
 
 
