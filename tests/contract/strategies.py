@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from registry.contract.digest import Algorithm, Digest
@@ -12,6 +13,10 @@ from registry.contract.manifest import OCI_MANIFEST, Descriptor
 from registry.contract.package import PackageFile, PackageManifest
 
 SAFE = 2**53 - 1
+
+#: A busy machine is no fault of the code: whether a property holds does not depend on the clock.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_LEAVES = 12
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -26,7 +31,9 @@ def json_values(numbers: st.SearchStrategy[int | float] = normal_numbers) -> st.
     """JSON values with the given numbers."""
     scalars = st.none() | st.booleans() | text | numbers
     return st.recursive(
-        scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(text, inner, max_size=5)
+        scalars,
+        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(text, inner, max_size=5),
+        max_leaves=_LEAVES,
     )
 
 
@@ -42,7 +49,9 @@ def cbor_values() -> st.SearchStrategy[Any]:
     )
     keys = text | st.integers(-(2**64), 2**64 - 1)
     return st.recursive(
-        scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5)
+        scalars,
+        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5),
+        max_leaves=_LEAVES,
     )
 
 
@@ -71,7 +80,7 @@ def packages(draw: st.DrawFn) -> PackageManifest:
     label_keys = st.text("abc.-/é", min_size=1, max_size=10)
     return PackageManifest(
         variant=draw(st.none() | st.from_regex(r"[a-z][a-z0-9.+-]{0,20}", fullmatch=True)),
-        metadata=draw(st.dictionaries(text, json_values(), max_size=4)),
+        metadata=draw(st.dictionaries(text, json_values(), max_size=3)),
         labels=draw(st.dictionaries(label_keys, st.text("xyz \n😀", max_size=10), max_size=4)),
         files=files,
         subject=draw(

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.contract.cbor import MAX_DEPTH, CborError, decode, encode
-from tests.contract.strategies import SAFE, cbor_values, finite, json_values, same, text
+from tests.contract.strategies import SAFE, cbor_values, finite, json_values, patient, same, text
 
 
 class Colour(StrEnum):
@@ -39,16 +39,19 @@ class TwoOfAKey(Mapping[str, int]):
         return 2
 
 
+@patient
 @given(cbor_values())
 def test_what_was_encoded_is_decoded(value: Any) -> None:
     assert same(decode(encode(value)), value)
 
 
+@patient
 @given(st.binary(max_size=40))
 def test_bytes_are_refused_or_are_the_one_form(data: bytes) -> None:
     assert_one_form(data)
 
 
+@patient
 @given(cbor_values(), st.data())
 def test_a_changed_encoding_is_refused_or_is_the_one_form(value: Any, data: st.DataObject) -> None:
     encoded = bytearray(encode(value))
@@ -64,6 +67,7 @@ def test_a_changed_encoding_is_refused_or_is_the_one_form(value: Any, data: st.D
     assert_one_form(bytes(encoded))
 
 
+@patient
 @given(cbor_values(), st.data())
 def test_no_proper_part_of_an_encoding_is_accepted(value: Any, data: st.DataObject) -> None:
     encoded = encode(value)
@@ -71,6 +75,7 @@ def test_no_proper_part_of_an_encoding_is_accepted(value: Any, data: st.DataObje
         decode(encoded[: data.draw(st.integers(0, len(encoded) - 1))])
 
 
+@patient
 @given(cbor_values())
 def test_any_other_encoding_of_a_value_is_refused(value: Any) -> None:
     """cbor2 writes the same value in several ways, of which at most one is ours."""
@@ -85,11 +90,13 @@ def test_any_other_encoding_of_a_value_is_refused(value: Any) -> None:
                 decode(theirs)
 
 
+@patient
 @given(cbor_values())
 def test_cbor2_reads_what_is_written(value: Any) -> None:
     assert same(cbor2.loads(encode(value)), value)
 
 
+@patient
 @given(json_values())
 def test_with_text_keys_only_cbor2_canonical_writes_the_same(value: Any) -> None:
     """The head of a short text is its length, so RFC 7049's length-first order coincides here."""
@@ -102,6 +109,7 @@ def test_with_mixed_keys_cbor2_canonical_does_not() -> None:
     assert cbor2.dumps(value, canonical=True) == bytes.fromhex("a2 20 00 1864 00")
 
 
+@patient
 @given(finite)
 def test_a_number_has_one_form_however_python_spells_it(number: float) -> None:
     if number.is_integer() and abs(number) <= SAFE:
@@ -111,6 +119,7 @@ def test_a_number_has_one_form_however_python_spells_it(number: float) -> None:
         assert encode(number) == cbor2.dumps(number, canonical=True)
 
 
+@patient
 @given(st.dictionaries(text | st.integers(-300, 300), st.none()), st.randoms())
 def test_the_order_of_insertion_does_not_matter(value: dict[str | int, None], random: Any) -> None:
     keys = list(value)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from registry.contract.digest import ALWAYS, Algorithm, Digest, MultiHasher, new_hasher, parse_algorithm
 from registry.contract.errors import ErrorKind, StoreError
+from tests.contract.strategies import patient
 
 # FIPS 180-4 examples; test_vectors.json of the BLAKE3 repository, input_len 0, 1 and 3.
 PUBLISHED = {
@@ -28,6 +29,7 @@ def test_published_values(algorithm: Algorithm, data: bytes) -> None:
     assert Digest.of(data, algorithm).hex == PUBLISHED[algorithm, data]
 
 
+@patient
 @given(st.sampled_from(Algorithm), st.binary())
 def test_the_text_of_a_digest_reads_back(algorithm: Algorithm, data: bytes) -> None:
     digest = Digest.of(data, algorithm)
@@ -35,6 +37,7 @@ def test_the_text_of_a_digest_reads_back(algorithm: Algorithm, data: bytes) -> N
     assert digest.matches(Digest.parse(str(digest)))
 
 
+@patient
 @given(st.text(max_size=90) | st.from_regex(r"(sha256|blake3|sha512|md5):[0-9a-fA-F]{62,66}", fullmatch=True))
 def test_any_text_is_one_spelling_of_a_digest_or_refused(text: str) -> None:
     try:
@@ -68,6 +71,7 @@ def test_digests_differ_by_value_and_by_algorithm() -> None:
     assert len({digest, Digest(Algorithm.SHA256, same_hex), Digest(Algorithm.BLAKE3, same_hex)}) == 2
 
 
+@patient
 @given(st.lists(st.binary(max_size=50), max_size=6), st.sets(st.sampled_from(Algorithm)))
 def test_pieces_make_the_digests_of_the_whole(pieces: list[bytes], algorithms: set[Algorithm]) -> None:
     hasher = MultiHasher(algorithms)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from registry.contract import cbor
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.jsonvalue import canonical, normalise, parse, pointer
-from tests.contract.strategies import SAFE, finite, json_values, same
+from tests.contract.strategies import SAFE, finite, json_values, patient, same
 
 LIMIT = 1024 * 1024
 
@@ -23,6 +23,7 @@ def refused(data: bytes, **limits: int) -> StoreError:
     return caught.value
 
 
+@patient
 @given(json_values())
 def test_what_is_written_is_read(value: Any) -> None:
     for ensure_ascii in (True, False):
@@ -30,6 +31,7 @@ def test_what_is_written_is_read(value: Any) -> None:
         assert same(parse(written, max_bytes=LIMIT), value)
 
 
+@patient
 @given(json_values(st.integers(-SAFE, SAFE) | finite))
 def test_normalising_changes_no_value_and_is_idempotent(value: Any) -> None:
     once = normalise(value)
@@ -37,11 +39,13 @@ def test_normalising_changes_no_value_and_is_idempotent(value: Any) -> None:
     assert same(normalise(once), once)
 
 
+@patient
 @given(json_values(st.integers(-SAFE, SAFE) | finite))
 def test_cbor_keeps_what_is_normal(value: Any) -> None:
     assert same(cbor.decode(cbor.encode(value)), normalise(value))
 
 
+@patient
 @given(json_values())
 def test_the_canonical_form_says_the_same_and_is_stable(value: Any) -> None:
     written = canonical(value)
@@ -50,11 +54,13 @@ def test_the_canonical_form_says_the_same_and_is_stable(value: Any) -> None:
     assert canonical(read) == written
 
 
+@patient
 @given(json_values(st.integers(-SAFE, SAFE)))
 def test_without_fractions_the_canonical_form_is_read_back(value: Any) -> None:
     assert same(parse(canonical(value), max_bytes=LIMIT), value)
 
 
+@patient
 @given(st.binary(max_size=60) | st.text('{}[]",:\\u0d8e1.-NaInfty ', max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
@@ -67,6 +73,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert json.loads(data) == value
 
 
+@patient
 @given(st.lists(st.text(max_size=5) | st.integers(0, 9), max_size=4))
 def test_every_place_can_be_printed(path: list[str | int]) -> None:
     assert pointer(path).encode("utf-8").count(b"/") == len(path)

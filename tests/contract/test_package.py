@@ -23,7 +23,7 @@ from registry.contract.package import (
     encode_package,
     package_digest,
 )
-from tests.contract.strategies import cbor_values, packages
+from tests.contract.strategies import cbor_values, packages, patient
 
 BLAKE3 = Digest.of(b"", Algorithm.BLAKE3)
 SHA256 = Digest.of(b"", Algorithm.SHA256)
@@ -39,6 +39,7 @@ def refused(package: PackageManifest) -> StoreError:
     return caught.value
 
 
+@patient
 @given(packages())
 def test_what_was_encoded_is_decoded(package: PackageManifest) -> None:
     data = encode_package(package)
@@ -46,6 +47,7 @@ def test_what_was_encoded_is_decoded(package: PackageManifest) -> None:
     assert encode_package(decode_package(data)) == data
 
 
+@patient
 @given(packages(), st.randoms())
 def test_the_order_in_which_things_are_said_does_not_matter(package: PackageManifest, random: Random) -> None:
     def shuffled(items: Any) -> list[Any]:
@@ -61,6 +63,7 @@ def test_the_order_in_which_things_are_said_does_not_matter(package: PackageMani
     assert encode_package(other) == encode_package(package)
 
 
+@patient
 @given(packages(), packages())
 def test_other_packages_have_other_digests(one: PackageManifest, other: PackageManifest) -> None:
     digests = [package_digest(encode_package(package)) for package in (one, other)]
@@ -68,6 +71,7 @@ def test_other_packages_have_other_digests(one: PackageManifest, other: PackageM
     assert digests[0].algorithm is Algorithm.BLAKE3
 
 
+@patient
 @given(packages(), st.data())
 def test_a_changed_byte_is_refused_or_another_package(package: PackageManifest, data: st.DataObject) -> None:
     encoded = bytearray(encode_package(package))
@@ -75,6 +79,7 @@ def test_a_changed_byte_is_refused_or_another_package(package: PackageManifest, 
     assert_one_form(bytes(encoded))
 
 
+@patient
 @given(st.binary(max_size=60) | cbor_values().map(cbor.encode))
 def test_any_bytes_are_a_package_or_refused(data: bytes) -> None:
     assert_one_form(data)
@@ -85,6 +90,7 @@ MEMBERS = st.fixed_dictionaries(
 )
 
 
+@patient
 @given(MEMBERS)
 def test_any_members_are_a_package_or_refused(members: dict[str, Any]) -> None:
     assert_one_form(cbor.encode(members))

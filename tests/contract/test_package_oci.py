@@ -22,7 +22,7 @@ from registry.contract.package_oci import (
     matches_oci_manifest,
     to_oci_manifest,
 )
-from tests.contract.strategies import packages
+from tests.contract.strategies import packages, patient
 
 
 def file(path: str, content: bytes) -> PackageFile:
@@ -51,6 +51,7 @@ def difference(package: PackageManifest, document: Any) -> str:
     return caught.value.message
 
 
+@patient
 @given(packages())
 def test_the_manifest_carries_the_whole_package(package: PackageManifest) -> None:
     config = encode_package(package)
@@ -68,6 +69,7 @@ def test_the_manifest_carries_the_whole_package(package: PackageManifest) -> Non
     )
 
 
+@patient
 @given(packages())
 def test_a_package_matches_its_own_manifest_however_it_is_formatted(package: PackageManifest) -> None:
     data = to_oci_manifest(package, encode_package(package))
@@ -77,6 +79,7 @@ def test_a_package_matches_its_own_manifest_however_it_is_formatted(package: Pac
     matches_oci_manifest(package, json.loads(json.dumps(document, indent=2)))
 
 
+@patient
 @given(packages(), packages())
 def test_a_package_matches_no_other_manifest(one: PackageManifest, other: PackageManifest) -> None:
     if encode_package(one) != encode_package(other):

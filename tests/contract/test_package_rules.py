@@ -24,6 +24,7 @@ from registry.contract.package_rules import (
     check_variant,
     path_fault,
 )
+from tests.contract.strategies import patient
 
 
 @dataclass
@@ -53,6 +54,7 @@ def faults(request: Request) -> list[str]:
     return []
 
 
+@patient
 @given(st.text("ab./\\:\0\x7f\x85 é\ud800", max_size=12) | st.text(max_size=40))
 @example("a/..")
 @example("C:..")
@@ -70,6 +72,7 @@ def test_an_accepted_path_stays_in_its_folder_everywhere(path: str) -> None:
     assert path.isprintable() or not any(ord(character) < 32 for character in path)
 
 
+@patient
 @given(st.lists(st.text("ab/-", min_size=1, max_size=5), max_size=6))
 def test_a_set_of_paths_can_be_written_to_a_folder_or_is_refused(paths: list[str]) -> None:
     acceptable = not faults(Request(files=[File(path) for path in paths]))
@@ -103,6 +106,7 @@ def test_a_single_path_is_checked_alike() -> None:
     assert [fault.path for fault in caught.value.errors] == ["/relative_path"]
 
 
+@patient
 @given(st.text("aZ09.+-_;/ !#$&^*é", max_size=6) | st.text(max_size=5))
 def test_an_accepted_variant_makes_a_media_type(variant: str) -> None:
     try:
