@@ -25,7 +25,7 @@ class Server:
 
     url: str
     log: Path | None = None
-    """Its output, where we started it."""
+    """Its log, where we started it."""
 
     @property
     def host(self) -> str:
@@ -38,7 +38,7 @@ class Server:
         return self.log is not None
 
     def log_tail(self, lines: int = 40) -> str:
-        """The end of its output."""
+        """The end of its log."""
         if self.log is None:
             return "(not started by this run: see its own log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -54,12 +54,13 @@ def program() -> Path | None:
 @contextmanager
 def started(artifact_store: Path, folder: Path) -> Iterator[Server]:
     """The product on a free port with its data in `folder`; afterwards it must end cleanly on SIGTERM."""
-    log = folder / "server.log"
+    # Apart, since a line of one may otherwise land within a line of the other.
+    said, log = folder / "server.out", folder / "server.log"
     command = [str(artifact_store), "serve", "--data", str(folder / "data"), "--listen", "127.0.0.1:0"]
-    with log.open("w") as sink:
-        process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT)
+    with said.open("w") as out, log.open("w") as err:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err)
     try:
-        yield Server(_await_url(process, log), log)
+        yield Server(_await_url(process, said, log), log)
         process.send_signal(signal.SIGTERM)
         status = process.wait(STOP_LIMIT_S)
         assert status == 0, f"the server ended with {status} on SIGTERM:\n{log.read_text()[-4000:]}"
@@ -68,10 +69,10 @@ def started(artifact_store: Path, folder: Path) -> Iterator[Server]:
         process.wait()
 
 
-def _await_url(process: subprocess.Popen[bytes], log: Path) -> str:
+def _await_url(process: subprocess.Popen[bytes], said: Path, log: Path) -> str:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline and process.poll() is None:
-        if match := LISTENING.search(log.read_text(errors="replace")):
+        if match := LISTENING.search(said.read_text(errors="replace")):
             return match.group(1)
         time.sleep(0.05)
     raise RuntimeError(f"the server did not start (exit {process.poll()}):\n{log.read_text()[-4000:]}")
