@@ -85,10 +85,10 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in COMMANDS if only is None else (only,):
         command = load(name)
-        summary = command.HELP.strip().splitlines()[0]
+        summary = command.HELP.strip().splitlines()[0].rstrip(".")
         child = commands.add_parser(
             name,
-            help=summary,
+            help=summary[:1].lower() + summary[1:],
             description=command.HELP.strip(),
             epilog="exit codes: 0 done; 1 the answer is no; 2 could not run.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
