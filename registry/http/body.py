@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from registry.contract.errors import ErrorKind, StoreError
 IDLE_TIMEOUT = 60.0
 
 #: An unread rest of at most this many bytes is read and thrown away, so that the connection can go on.
-SMALL_REST = 64 * 1024
+SMALL_REST = 1024 * 1024
 
 #: Bytes and seconds spent on a body that was refused, so that its sender gets to see the answer: closing a
 #: socket with unread input resets it, and the reset may overtake the answer (RFC 9112 section 9.6).
@@ -71,19 +72,21 @@ async def answer_early(request: web.BaseRequest, response: web.StreamResponse) -
     """Answer although the body may not have been read to its end. For every error response.
 
     A small rest is drained and the connection lives on. A large or unknown one is not read: the answer goes
-    out with `Connection: close`, its sender gets a moment to see it, then the connection ends.
+    out with `Connection: close`, its sender gets a moment to see it, then the connection ends. So it does at
+    once after 408, since nothing more comes.
     """
     content = request.content
     if content.is_eof():
         return response
-    length = content_length(request)
-    if length is not None and length - content.total_bytes <= SMALL_REST and not _awaits_continue(request):
+    silent = response.status == HTTPStatus.REQUEST_TIMEOUT
+    if not silent and _rest_is_small(request):
         return response  # aiohttp reads and drops the rest before the next request
     response.force_close()
     try:
         await response.prepare(request)
         await response.write_eof()
-        await _linger(request)
+        if not silent:
+            await _linger(request)
     except ConnectionError:
         pass  # the client left first
     request.protocol.force_close()
@@ -92,6 +95,13 @@ async def answer_early(request: web.BaseRequest, response: web.StreamResponse) -
 
 def _too_large(limit: int) -> StoreError:
     return StoreError(ErrorKind.TOO_LARGE, f"the body is larger than the {limit} bytes allowed here")
+
+
+def _rest_is_small(request: web.BaseRequest) -> bool:
+    length = content_length(request)
+    if length is None or _awaits_continue(request):
+        return False  # whether a client that was not told to go on sends the rest, nobody knows
+    return length - request.content.total_bytes <= SMALL_REST
 
 
 def _awaits_continue(request: web.BaseRequest) -> bool:
