@@ -24,7 +24,6 @@ from registry.contract.errors import ErrorKind, FieldError, StoreError
 #: What JSON can say, numbers normalised.
 JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 
-_BOM = b"\xef\xbb\xbf"
 #: Digits of the largest safe integer and a sign; longer literals are beyond it without being converted.
 _LONGEST_INTEGER = 17
 #: A hostile document can hold a fault in every byte.
@@ -46,8 +45,6 @@ def parse(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int) -> JsonVal
     """
     if len(data) > max_bytes:
         raise StoreError(ErrorKind.TOO_LARGE, f"the JSON document is larger than {max_bytes} bytes")
-    if data.startswith(_BOM):
-        raise _refusal("the JSON document starts with a byte order mark")
     try:
         value = json.loads(
             data.decode("utf-8"),

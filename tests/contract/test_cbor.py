@@ -197,6 +197,8 @@ def test_size_ends_at_the_limit() -> None:
 def test_the_place_of_a_fault_is_told() -> None:
     with pytest.raises(CborError, match="offset 3"):
         decode(bytes.fromhex("830102f7"))
+    with pytest.raises(CborError, match="length at offset 1 reaches beyond"):
+        decode(bytes.fromhex("816261"))
 
 
 def assert_one_form(data: bytes) -> None:
