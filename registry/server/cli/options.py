@@ -10,13 +10,13 @@ from registry.server.cli.console import CommandError
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
-    """Add `--config` and the options of the settings `names` (by `Option.key`; all when None)."""
+    """Add `--config` and the options of the settings `names` (keys or whole groups; all when None)."""
     wanted = None if names is None else set(names)
     parser.add_argument(
         "--config", metavar="FILE", help=f"TOML file (default: {settings.FILE_NAME} in the data folder)"
     )
     for option in settings.options():
-        if wanted is None or option.key in wanted:
+        if wanted is None or wanted & {option.key, option.group}:
             text = f"{option.reason} Default: {option.render(option.default)}."
             _add(parser, option, text.replace("%", "%%"))
 
