@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
                 if args.json:
                     print_json({"listening": url})
                 else:
-                    print(f"listening on {url}", flush=True)
+                    _announce(url)
 
             return _serve(sock, settings, ready)
     except (listen.ListenError, FolderBusyError) as error:
@@ -107,3 +107,9 @@ def _serve(sock: socket.socket, settings: Settings, ready: Callable[[], None]) -
         return 0 if supervisor.run(ready) else 1
     except StartError as error:
         raise CommandError(str(error)) from None
+
+
+def _announce(url: str) -> None:
+    """One write, so that no other process's line can come between this one and its end."""
+    sys.stdout.write(f"listening on {url}\n")
+    sys.stdout.flush()
