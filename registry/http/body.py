@@ -38,7 +38,7 @@ def content_length(request: web.BaseRequest) -> int | None:
 
 
 def body_stream(request: web.BaseRequest, idle_timeout: float = IDLE_TIMEOUT) -> AsyncIterator[bytes]:
-    """The body in pieces as they arrive, none of them empty, at most some 256 KiB each.
+    """The body in pieces as they arrive: none is empty, the largest are some three quarters of a MiB.
 
     Raises UNSUPPORTED_MEDIA_TYPE at once for a Content-Encoding other than identity; while iterating,
     UPLOAD_ABORTED when the connection breaks off (after every byte that arrived was given out) or nothing
