@@ -16,7 +16,7 @@ from registry.contract.dataplane import DataPlane, Stage
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control.core import Core
 from registry.control.sql import audit
-from registry.control.sql.projection import PRESENT
+from registry.control.sql.lookups import PRESENT
 
 _AT_ONCE = 500
 

@@ -10,9 +10,8 @@ from registry.contract.names import Repository
 from registry.control import recording, usage_of
 from registry.control.access import Action, Caller
 from registry.control.reading import absence, open_reading
-from registry.control.sql import lookups
-from registry.control.sql.lookups import BlobRow
-from registry.control.sql.projection import MISSING
+from registry.control.sql import lookups, statements
+from registry.control.sql.lookups import MISSING, BlobRow
 from registry.control.sql.transaction import Transaction
 
 
@@ -40,14 +39,14 @@ class BlobService:
             self._caller.may(Action.PULL, source)
 
         def change(tx: Transaction) -> bool:
-            known = lookups.find_repository(tx.connection, repository)
+            known = tx.find_repository(repository)
             domain = known.domain if known else self._core.policies.of(repository).domain
             if source is not None:
-                row = lookups.first(
+                row = statements.first(
                     tx.connection, lookups.BLOB_OF_REPOSITORY, repository=source, digest=str(digest)
                 )
             else:
-                row = lookups.first(
+                row = statements.first(
                     tx.connection,
                     lookups.BLOB_OF_STORE,
                     digest=str(digest),
@@ -70,7 +69,7 @@ class BlobService:
         self._caller.may(Action.DELETE, repository)
 
         def change(tx: Transaction) -> None:
-            row = lookups.first(
+            row = statements.first(
                 tx.connection, lookups.BLOB_OF_REPOSITORY, repository=repository, digest=str(digest)
             )
             if row is None or not row[5]:

@@ -11,8 +11,7 @@ from registry.control.access import Action, Caller
 from registry.control.core import Core
 from registry.control.reading import absence, open_reading
 from registry.control.sql import lookups
-from registry.control.sql.lookups import BlobRow
-from registry.control.sql.projection import MISSING
+from registry.control.sql.lookups import MISSING, BlobRow
 from registry.control.sql.transaction import Transaction
 
 _LOCATIONS = """
@@ -81,7 +80,7 @@ async def set_tier(
     """Say that a location of content is of `tier` now: what a mover of bytes calls when it is done."""
 
     def change(tx: Transaction) -> None:
-        if lookups.find_blob(tx.connection, domain, address) is None:
+        if tx.find_blob(domain, address) is None:
             raise absence(ErrorKind.CONTENT_UNKNOWN, address)
         tx.emit(LocationChanged(domain, address, location, tier.value, None))
 

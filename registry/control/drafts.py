@@ -10,6 +10,7 @@ from registry.contract.manifest import check_media_type
 from registry.contract.model import Draft, FileEntry, NewFile, NewPackage, PackageAccepted
 from registry.contract.names import Repository, Tag
 from registry.contract.package_rules import check_relative_path
+from registry.control import recording
 from registry.control.access import Action, Caller
 from registry.control.packages import PackageService, taken
 from registry.control.sql import Connection, draft_rows, lookups
@@ -42,7 +43,7 @@ class DraftService:
         check_media_type(media_type)
         principal = self._caller.principal.id
         await self._core.database.write(principal, lambda tx: self._open(tx, repository, version))
-        domain = await self._uploads.domain_of(repository)
+        domain = await recording.domain_of(self._core, repository)
         content = await self._uploads.put_unlinked(domain, body, length=length)
         file = FileEntry(path, content.blake3, content.size, media_type)
 

@@ -19,7 +19,7 @@ from registry.contract.names import Repository
 from registry.control.core import Core
 from registry.control.sql import audit, lookups
 from registry.control.sql.audit import KnownContent
-from registry.control.sql.projection import AWAY, MISSING, PRESENT
+from registry.control.sql.lookups import AWAY, MISSING, PRESENT
 
 _AT_ONCE = 500
 

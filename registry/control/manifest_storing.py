@@ -15,8 +15,8 @@ from registry.contract.package import PackageManifest
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
-from registry.control.sql import lookups
-from registry.control.sql.lookups import ManifestRow
+from registry.control.sql import lookups, statements
+from registry.control.sql.lookups import BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
 
 _PRESENT = """
@@ -25,6 +25,10 @@ JOIN blob_digests d ON d.domain = r.domain AND d.digest IN ({places})
 JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = d.blob_id
 JOIN blobs b ON b.id = d.blob_id AND b.state <> 'missing'
 WHERE r.name = :repository
+"""
+_STANDS = """
+SELECT m.blob_id, t.digest_algorithm FROM tags t JOIN manifests m ON m.id = t.manifest_id
+WHERE t.repository_id = :repository_id AND t.name = :tag
 """
 _AT_ONCE = 500
 _NAMED = 100
@@ -70,7 +74,7 @@ def check_children(tx: Transaction, core: Core, repository: Repository, manifest
     """
     required = _required(core, repository, manifest)
     for statement, parameters in _present(repository, list(required)):
-        for row in lookups.rows(tx.connection, statement, **parameters):
+        for row in statements.rows(tx.connection, statement, **parameters):
             required.pop(row[0], None)
     _refuse_absent(repository, required)
 
@@ -115,8 +119,8 @@ def store_manifest(
     target = recording.ensure_repository(tx, core, repository)
     check_children(tx, core, repository, incoming.manifest)
     blob = recording.record_content(tx, target.domain, incoming.content)
-    known = lookups.find_manifest(tx.connection, repository, digest=blob.address)
-    if known is None:
+    known = tx.has_manifest(target, blob)
+    if not known:
         package = incoming.package
         tx.emit(
             ManifestStored(
@@ -129,30 +133,37 @@ def store_manifest(
             ),
             details_of(incoming.manifest, package.manifest if package else None),
         )
-    elif known.media_type != incoming.manifest.media_type:
+    else:
+        _check_media_type(tx, repository, blob.address, incoming.manifest.media_type)
+    for event in _moves(tx, core, target, blob, incoming.digest, tags):
+        tx.emit(event)
+    return not known
+
+
+def _check_media_type(tx: Transaction, repository: Repository, address: Digest, media_type: str) -> None:
+    """The same bytes are one manifest of a repository, and it has one type."""
+    known = lookups.find_manifest(tx.connection, repository, digest=address)
+    if known is not None and known.media_type != media_type:
         raise StoreError(
             ErrorKind.MANIFEST_INVALID,
-            f"{repository} has these bytes as {known.media_type}, not as {incoming.manifest.media_type}",
+            f"{repository} has these bytes as {known.media_type}, not as {media_type}",
         )
-    for event in _moves(tx, core, repository, blob.address, incoming.digest, tags):
-        tx.emit(event)
-    return known is None
 
 
 def _moves(
-    tx: Transaction, core: Core, repository: Repository, address: Digest, digest: Digest, tags: Sequence[Tag]
+    tx: Transaction, core: Core, target: RepositoryRow, blob: BlobRow, digest: Digest, tags: Sequence[Tag]
 ) -> Iterator[TagSet]:
     """The tags that do not stand there yet. Raises HELD for an immutable one that would move."""
+    repository = Repository(target.name)
     for tag in tags:
-        current: ManifestRow | None = lookups.find_manifest(tx.connection, repository, tag=tag)
-        if current is not None and current.address == address and current.digest == digest:
+        stands = statements.first(tx.connection, _STANDS, repository_id=target.id, tag=tag)
+        if stands is not None and (stands[0], stands[1]) == (blob.id, digest.algorithm):
             continue
-        if (
-            current is not None
-            and current.address != address
-            and core.policies.of(repository).forbids_moving(tag)
-        ):
+        moves = stands is not None and stands[0] != blob.id
+        if moves and core.policies.of(repository).forbids_moving(tag):
+            current = lookups.find_manifest(tx.connection, repository, tag=tag)
             raise StoreError(
-                ErrorKind.HELD, f"the tag {tag} is immutable in {repository} and stands at {current.digest}"
+                ErrorKind.HELD,
+                f"the tag {tag} is immutable in {repository} and stands at {current and current.digest}",
             )
-        yield TagSet(repository, tag, address, digest.algorithm)
+        yield TagSet(repository, tag, blob.address, digest.algorithm)

@@ -10,16 +10,14 @@ from registry.contract.events import ManifestDeleted, TagDeleted
 from registry.contract.manifest import Descriptor, parse_manifest
 from registry.contract.model import ManifestAccepted, Page, Precondition, StoredManifest
 from registry.contract.names import Reference, Repository, Tag
-from registry.control import referrers, usage_of
+from registry.control import recording, referrers, usage_of
 from registry.control.access import Action, Caller
 from registry.control.manifest_storing import Incoming, check_children_early, store_manifest
 from registry.control.package_reading import native_package
 from registry.control.paging import page_by_key
 from registry.control.reading import absence, read_whole
-from registry.control.recording import restore_required
-from registry.control.sql import lookups
-from registry.control.sql.lookups import ManifestRow
-from registry.control.sql.projection import AWAY, MISSING
+from registry.control.sql import lookups, statements
+from registry.control.sql.lookups import AWAY, MISSING, ManifestRow
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_foreign
 
@@ -37,7 +35,7 @@ class ManifestService:
         if row is None or row.state == MISSING:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
         if row.state == AWAY:
-            raise restore_required(row.address)
+            raise recording.restore_required(row.address)
         data = await read_whole(self._core, self._caller.principal.id, row.domain, row.address, row.size)
         if data is None:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
@@ -79,7 +77,7 @@ class ManifestService:
         await check_children_early(core, repository, manifest)
         package = await native_package(core, actor, repository, manifest, data)
         schema_version = await check_foreign(core, actor, repository, manifest, package)
-        content = await core.dataplane.put(core.policies.of(repository).domain, data, algorithm)
+        content = await core.dataplane.put(await recording.domain_of(core, repository), data, algorithm)
         incoming = Incoming(manifest, content, digest, package, schema_version)
 
         def change(tx: Transaction) -> bool:
@@ -159,7 +157,7 @@ def delete_manifest(tx: Transaction, repository: Repository, row: ManifestRow) -
             f"{row.digest} is listed by {len(users)} index(es) of {repository}: delete those first",
             detail={"used_by": users},
         )
-    for (tag,) in lookups.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
+    for (tag,) in statements.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
         tx.emit(TagDeleted(repository, tag))
     tx.emit(ManifestDeleted(repository, row.address))
 

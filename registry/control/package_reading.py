@@ -19,8 +19,7 @@ from registry.control.manifest_storing import NativePackage
 from registry.control.reading import absence, read_whole
 from registry.control.recording import restore_required
 from registry.control.sql import lookups
-from registry.control.sql.lookups import BlobRow, ManifestRow
-from registry.control.sql.projection import AWAY, MISSING
+from registry.control.sql.lookups import AWAY, MISSING, BlobRow, ManifestRow
 from registry.control.typed_metadata import check_metadata
 
 

@@ -33,9 +33,9 @@ from registry.control.manifests import ManifestService, check_precondition, dele
 from registry.control.package_reading import read_package, sha256_of
 from registry.control.promotion import promote
 from registry.control.reading import StoredFile, StoredReading, absence, open_reading
-from registry.control.sql import lookups
-from registry.control.sql.lookups import BlobRow, ManifestRow
-from registry.control.sql.projection import MISSING
+from registry.control.search import search
+from registry.control.sql import lookups, statements
+from registry.control.sql.lookups import MISSING, BlobRow, ManifestRow
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_metadata
 
@@ -136,7 +136,7 @@ class PackageService:
             if self._core.policies.of(repository).forbids_moving(version):
                 raise StoreError(ErrorKind.HELD, f"the version {version} is immutable in {repository}")
             tx.emit(TagDeleted(repository, version))
-            others = lookups.first(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id)
+            others = statements.first(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id)
             if others is None and not usage_of.manifests_naming(tx.connection, repository, row.blob_id):
                 delete_manifest(tx, repository, row)
 
@@ -160,9 +160,7 @@ class PackageService:
 
     async def search(self, query: Search, *, after: str | None, limit: int) -> Page[PackageSummary]:
         self._caller.may(Action.PULL, query.repository)
-        return await self._core.database.read(
-            lambda connection: package_lists.search(connection, query, after, limit)
-        )
+        return await self._core.database.read(lambda connection: search(connection, query, after, limit))
 
     # --- steps -----------------------------------------------------------------------------------------
 
@@ -196,7 +194,7 @@ class PackageService:
             errors: list[FieldError] = []
             now = self._core.clock.now()
             for index, file in enumerate(files):
-                row = lookups.first(
+                row = statements.first(
                     connection,
                     lookups.BLOB_OF_STORE,
                     digest=str(file.content),
@@ -259,7 +257,7 @@ class PackageService:
         for content in kept:
             recording.link_blob(tx, target, recording.record_content(tx, domain, content))
         for address in dict.fromkeys(file.blake3 for file in files):
-            blob = lookups.find_blob(tx.connection, domain, address)
+            blob = tx.find_blob(domain, address)
             if blob is None or blob.state == MISSING:
                 raise StoreError(ErrorKind.VALIDATION_FAILED, f"the content {address} has gone meanwhile")
             recording.link_blob(tx, target, blob)

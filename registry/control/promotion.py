@@ -20,7 +20,7 @@ from registry.control.manifest_storing import Incoming, NativePackage, store_man
 from registry.control.manifests import check_precondition
 from registry.control.package_reading import sha256_of
 from registry.control.reading import absence, read_whole
-from registry.control.sql import lookups
+from registry.control.sql import lookups, statements
 from registry.control.sql.lookups import BlobRow, ManifestRow
 from registry.control.sql.transaction import Transaction
 
@@ -115,7 +115,7 @@ def _link_blobs(
     tx: Transaction, target: lookups.RepositoryRow, source: Repository, manifest: Manifest
 ) -> None:
     for edge in manifest.edges:
-        row = lookups.first(
+        row = statements.first(
             tx.connection,
             lookups.BLOB_OF_REPOSITORY,
             repository=source,

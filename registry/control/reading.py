@@ -10,8 +10,7 @@ from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import recording
 from registry.control.core import Core
-from registry.control.sql.lookups import BlobRow
-from registry.control.sql.projection import AWAY, MISSING
+from registry.control.sql.lookups import AWAY, MISSING, BlobRow
 
 
 @dataclass(frozen=True, slots=True)

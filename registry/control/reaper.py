@@ -80,13 +80,21 @@ async def _expired_uploads(core: Core, token: int) -> int:
     for row in await core.database.read(lambda connection: upload_rows.expired(connection, now, _AT_ONCE)):
         if row.content is None:
             status = await core.dataplane.staged(row.stage)
-            if status.offset and status.touched + core.limits.upload_idle > now:
+            until = status.touched + core.limits.upload_idle
+            if status.offset and until > now:
+                await core.database.write(SYSTEM, partial(_prolong, token=token, upload=row.id, until=until))
                 continue
             if not await _discard(core, row.stage):
                 continue
         await core.database.write(SYSTEM, partial(_drop_upload, token=token, upload=row.id))
         dropped += 1
     return dropped
+
+
+def _prolong(tx: Transaction, *, token: int, upload: str, until: int) -> None:
+    """Bytes came in meanwhile. Written down, lest sessions that live stand before those that do not."""
+    leases.check_token(tx.connection, WORK, token)
+    upload_rows.prolong(tx.connection, upload, until)
 
 
 def _drop_upload(tx: Transaction, *, token: int, upload: str) -> None:

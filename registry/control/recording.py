@@ -16,8 +16,7 @@ from registry.contract.events import (
 from registry.contract.names import Repository
 from registry.control.core import Core
 from registry.control.sql import lookups
-from registry.control.sql.lookups import BlobRow, RepositoryRow
-from registry.control.sql.projection import MISSING
+from registry.control.sql.lookups import MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
 
 #: The location of a data plane that is embedded.
@@ -26,19 +25,25 @@ LOCAL = "local"
 
 def ensure_repository(tx: Transaction, core: Core, name: Repository) -> RepositoryRow:
     """The repository, created in its policy's domain when it is new."""
-    found = lookups.find_repository(tx.connection, name)
+    found = tx.find_repository(name)
     if found is None:
         domain = core.policies.of(name).domain
         found = RepositoryRow(tx.emit(RepositoryCreated(name, domain)), name, domain)
     return found
 
 
+async def domain_of(core: Core, name: Repository) -> DomainId:
+    """The domain the repository is in, or will be in when it is created."""
+    row = await core.database.fetch_one(lookups.REPOSITORY, {"repository": name})
+    return DomainId(row[2]) if row else core.policies.of(name).domain
+
+
 def record_content(tx: Transaction, domain: DomainId, content: Content) -> BlobRow:
     """Say that bytes are durable. They are new, or healed, or get a further name, or nothing is new."""
-    known = lookups.find_blob(tx.connection, domain, content.blake3)
+    known = tx.find_blob(domain, content.blake3)
     if known is None:
         seq = tx.emit(ContentStored(domain, content.blake3, content.sha256, content.size, LOCAL))
-        known = lookups.BlobRow(seq, domain, content.blake3, content.size, "present")
+        known = BlobRow(seq, domain, content.blake3, content.size, PRESENT)
     elif known.state == MISSING:
         tx.emit(ContentHealed(domain, content.blake3))
     if content.sha512 is not None:
@@ -54,10 +59,7 @@ def record_name(tx: Transaction, blob: BlobRow, digest: Digest) -> None:
 
 def link_blob(tx: Transaction, repository: RepositoryRow, blob: BlobRow) -> None:
     """Make `blob` one of the repository's blobs."""
-    row = lookups.first(
-        tx.connection, lookups.BLOB_OF_REPOSITORY, repository=repository.name, digest=str(blob.address)
-    )
-    if row is None or not row[5]:
+    if not tx.has_blob(repository, blob):
         tx.emit(BlobLinked(Repository(repository.name), blob.address))
 
 
@@ -65,7 +67,7 @@ async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest
     """Bytes were found absent or corrupt: from now on they answer as absent, and a push heals them."""
 
     def change(tx: Transaction) -> None:
-        blob = lookups.find_blob(tx.connection, domain, address)
+        blob = tx.find_blob(domain, address)
         if blob is not None and blob.state != MISSING:
             tx.emit(ContentMissing(domain, address, reason))
 

@@ -16,7 +16,7 @@ from registry.contract.manifest import Descriptor
 from registry.contract.model import Page
 from registry.contract.names import Repository
 from registry.control.paging import page_by_key
-from registry.control.sql import Connection, lookups
+from registry.control.sql import Connection, lookups, statements
 
 _REFERRERS = """
 SELECT m.id, m.media_type, d.digest, b.size, m.artifact_type, m.annotations
@@ -50,7 +50,7 @@ def page(
     found: list[Sequence[Any]] = []
     for digest in digests:
         # One statement a digest: each reads its part of the index in order, and stops at the limit.
-        found.extend(lookups.rows(connection, _REFERRERS, **parameters, subject=digest))
+        found.extend(statements.rows(connection, _REFERRERS, **parameters, subject=digest))
     ordered = sorted(found, key=lambda row: int(row[0]))[: limit + 1]
     entries = [(row[0], _descriptor(row)) for row in ordered]
     listed = page_by_key(entries, limit, key=lambda entry: str(entry[0]))

@@ -12,7 +12,7 @@ from registry.contract.model import Upload
 from registry.contract.names import Repository
 from registry.control import recording
 from registry.control.access import Action, Caller
-from registry.control.sql import leases, lookups, upload_rows
+from registry.control.sql import leases, upload_rows
 from registry.control.sql.transaction import Transaction
 from registry.control.sql.upload_rows import UploadRow
 
@@ -49,7 +49,7 @@ class UploadService:
                     f"{limits.open_uploads} uploads are open already: complete or cancel some",
                     detail={"retry_after": 60},
                 )
-            known = lookups.find_repository(tx.connection, repository) if repository else None
+            known = tx.find_repository(repository) if repository else None
             domain = known.domain if known else self._domain_for(repository)
             expires_at = tx.now + limits.upload_idle
             row = UploadRow(upload, repository, domain, principal, size, expected, algorithm, expires_at)
@@ -110,20 +110,20 @@ class UploadService:
                 ErrorKind.DIGEST_MISMATCH, f"the session was opened for {row.expected}, not for {expected}"
             )
         offset = (await self._core.dataplane.staged(row.stage)).offset
-        if (row.size is not None and offset != row.size) or (
-            row.size is None and not offset and digest is None
-        ):
-            raise StoreError(
-                ErrorKind.UPLOAD_INCOMPLETE,
-                f"{offset} bytes have arrived of {'an unknown number' if row.size is None else row.size}",
-                detail={"offset": offset, "size": row.size},
-            )
         try:
+            if (row.size is not None and offset != row.size) or (
+                row.size is None and not offset and digest is None
+            ):
+                raise StoreError(
+                    ErrorKind.UPLOAD_INCOMPLETE,
+                    f"{offset} bytes have arrived of {'an unknown number' if row.size is None else row.size}",
+                    detail={"offset": offset, "size": row.size},
+                )
             content = await self._core.dataplane.commit(row.stage, digest)
         except StoreError as error:
-            if error.kind is not ErrorKind.DIGEST_MISMATCH:
+            if error.kind not in {ErrorKind.DIGEST_MISMATCH, ErrorKind.UPLOAD_INCOMPLETE}:
                 raise
-            return await self._completed_meanwhile(repository, upload, expected, error)
+            return await self._completed_meanwhile(repository, row, expected, error)
         return await self._record(row, content, keep=repository is None)
 
     async def cancel(self, repository: Repository | None, upload: str) -> None:
@@ -144,7 +144,7 @@ class UploadService:
     ) -> Content:
         self._caller.may(Action.PUSH, repository)
         self._check_size(length)
-        domain = await self.domain_of(repository)
+        domain = await recording.domain_of(self._core, repository)
         content = await self._store(domain, expected, body, length)
 
         def change(tx: Transaction) -> None:
@@ -213,13 +213,22 @@ class UploadService:
         leases.lease_content(tx.connection, domain, content.blake3, self._caller.principal.id, until)
 
     async def _completed_meanwhile(
-        self, repository: Repository | None, upload: str, expected: Digest | None, error: StoreError
+        self, repository: Repository | None, row: UploadRow, expected: Digest | None, error: StoreError
     ) -> Content:
-        """Two completions at once: the second finds an empty stage, and the first's outcome in the row."""
-        row = await self._find(repository, upload)
-        if row.content is None:
+        """Two completions at once: the second finds no stage, and the first's outcome in the row.
+
+        It looks in the writer's queue, behind the first.
+        """
+        if (await self._core.dataplane.staged(row.stage)).offset:
             raise error
-        return _same(row.content, expected)
+        now = await self._core.database.write(
+            self._caller.principal.id, lambda tx: upload_rows.find(tx.connection, row.id)
+        )
+        if now is None:
+            raise _unknown()
+        if now.content is None or repository is not None:
+            raise error
+        return _same(now.content, expected)
 
     async def _find(self, repository: Repository | None, upload: str) -> UploadRow:
         found = await self._core.database.fetch_one(upload_rows.UPLOAD, {"id": upload})
@@ -229,9 +238,7 @@ class UploadService:
             or row.principal != self._caller.principal.id
             or (repository is not None and (row.repository != repository or row.content is not None))
         ):
-            raise StoreError(
-                ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one"
-            )
+            raise _unknown()
         return row
 
     async def _find_open(self, repository: Repository | None, upload: str) -> UploadRow:
@@ -239,11 +246,6 @@ class UploadService:
         if row.content is not None:
             raise StoreError(ErrorKind.CONFLICT, "the upload is complete already")
         return row
-
-    async def domain_of(self, repository: Repository) -> DomainId:
-        """The domain the repository is in, or will be in when it is created."""
-        row = await self._core.database.fetch_one(lookups.REPOSITORY, {"repository": repository})
-        return DomainId(row[2]) if row else self._domain_for(repository)
 
     def _domain_for(self, repository: Repository | None) -> DomainId:
         return self._core.policies.of(repository).domain if repository else DEFAULT_DOMAIN
@@ -261,6 +263,10 @@ class UploadService:
 
     def _too_large(self, limit: int) -> StoreError:
         return StoreError(ErrorKind.TOO_LARGE, f"the upload may have {limit} bytes", detail={"limit": limit})
+
+
+def _unknown() -> StoreError:
+    return StoreError(ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one")
 
 
 async def _gather(body: AsyncIterable[bytes], length: int) -> bytes:

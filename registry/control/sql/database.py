@@ -7,22 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
-from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
-from registry.control.sql import tables
+from registry.control.sql.faults import declared, loses_transaction, translate
+from registry.control.sql.statements import Row, first, run
 from registry.control.sql.transaction import Head, Transaction
+from registry.control.sql.usage_deltas import UsageDeltas
 
 T = TypeVar("T")
-
-#: A row of a hot look-up, by position.
-Row = Sequence[Any]
 
 #: Mutations that share one transaction, at most.
 LARGEST_BATCH = 256
 
+#: A row lock where the engine has them. SQLite's transaction has locked the whole file by then.
+_LOCK_HEAD = {
+    "sqlite": "SELECT seq, time FROM ledger_head",
+    "postgresql": "SELECT seq, time FROM ledger_head FOR UPDATE",
+}
+_SET_HEAD = "UPDATE ledger_head SET seq = :seq, time = :time"
 
 #: Told how many mutations a transaction carried, once it is durable; by the writer, which may be a thread.
 OnBatch = Callable[[int], None]
@@ -107,62 +110,55 @@ def run_batch(connection: Connection, batch: Sequence[Pending], clock: Clock) ->
     """Run the mutations of `batch` one after another inside the transaction that `connection` has begun.
 
     The head row is read first and locked where the engine has row locks, so that `seq` is gapless in the
-    order of commits. Each mutation has a savepoint. A fault of the database itself passes through: then the
-    caller rolls back and `fail` tells everyone.
+    order of commits. Each mutation has a savepoint, unless it is alone: then the whole transaction is its
+    own to undo. A fault of the database itself passes through: then the caller rolls back and `fail` tells
+    everyone.
     """
-    row = connection.execute(
-        select(tables.ledger_head.c.seq, tables.ledger_head.c.time).with_for_update()
-    ).one()
-    head = Head(row.seq, row.time)
-    outcomes = [_run_one(connection, pending, head, clock.now()) for pending in batch]
-    if head.seq != row.seq:
-        connection.execute(update(tables.ledger_head).values(seq=head.seq, time=head.time))
+    row = first(connection, _LOCK_HEAD[connection.dialect.name])
+    if row is None:
+        raise LookupError("the ledger has no head")
+    head = Head(row[0], row[1])
+    usage = UsageDeltas()
+    alone = len(batch) == 1
+    outcomes = [_run_one(connection, pending, head, clock.now(), usage, alone=alone) for pending in batch]
+    if alone and outcomes[0].error is not None:
+        connection.rollback()
+        return outcomes
+    usage.write(connection)
+    if head.seq != row[0]:
+        run(connection, _SET_HEAD, seq=head.seq, time=head.time)
     return outcomes
 
 
-def _run_one(connection: Connection, pending: Pending, head: Head, now: int) -> Outcome:
+def _run_one(
+    connection: Connection, pending: Pending, head: Head, now: int, usage: UsageDeltas, *, alone: bool
+) -> Outcome:
     before = (head.seq, head.time)
-    savepoint = connection.begin_nested()
+    if not alone:
+        run(connection, "SAVEPOINT mutation")
     try:
-        result = pending.change(Transaction(connection, head, now, pending.actor))
-    except DBAPIError as error:
-        if error.connection_invalidated or is_storage_fault(error):
-            raise
-        savepoint.rollback()
-        head.seq, head.time = before
-        return Outcome(pending, error=error)
+        transaction = Transaction(connection, head, now, pending.actor)
+        result = pending.change(transaction)
     except Exception as error:
-        savepoint.rollback()
+        if loses_transaction(error):
+            raise
+        if not alone:
+            run(connection, "ROLLBACK TO SAVEPOINT mutation")
+            run(connection, "RELEASE SAVEPOINT mutation")
         head.seq, head.time = before
-        return Outcome(pending, error=error)
-    savepoint.commit()
+        return Outcome(pending, error=declared(error))
+    if not alone:
+        run(connection, "RELEASE SAVEPOINT mutation")
+    usage.add(transaction.usage)
     return Outcome(pending, result=result)
 
 
 def fail(batch: Sequence[Pending], error: BaseException) -> list[Outcome]:
-    """The outcome of a batch whose transaction did not commit."""
-    translated = translate(error)
-    return [Outcome(pending, error=translated) for pending in batch]
-
-
-_FULL = ("database or disk is full", "no space left", "disk quota exceeded")
-
-
-def is_storage_fault(error: BaseException) -> bool:
-    """Whether the engine, not the statement, failed: the whole transaction is then lost."""
-    text = str(error).lower()
-    return any(sign in text for sign in (*_FULL, "disk i/o error", "database is locked", "unable to open"))
-
-
-def translate(error: BaseException) -> StoreError:
-    """A foreign exception in the contract's words. What is unsure is UNAVAILABLE, never absence."""
-    if isinstance(error, StoreError):
-        return error
-    text = str(error).lower()
-    if any(sign in text for sign in _FULL):
-        return StoreError(ErrorKind.STORAGE_FULL, "the database's disk is full: nothing was changed")
-    if isinstance(error, DBAPIError) or is_storage_fault(error):
-        return StoreError(
-            ErrorKind.UNAVAILABLE, "the database does not answer; try again", detail={"retry_after": 1}
-        )
-    return StoreError(ErrorKind.INTERNAL, f"the database failed: {type(error).__name__}")
+    """The outcome of a batch whose transaction did not commit. Each caller gets an exception of its own."""
+    outcomes = []
+    for pending in batch:
+        translated = translate(error)
+        if translated is not error:
+            translated.__cause__ = error
+        outcomes.append(Outcome(pending, error=translated))
+    return outcomes

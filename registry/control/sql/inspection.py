@@ -9,7 +9,7 @@ from pathlib import Path
 
 from registry.contract.errors import StoreError
 from registry.control.sql import migrate
-from registry.control.sql.database import translate
+from registry.control.sql.faults import translate
 
 
 async def schema_of(where: str | Path) -> tuple[str | None, str]:

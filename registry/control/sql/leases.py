@@ -7,21 +7,27 @@ from sqlalchemy import Connection, delete, insert, select, update
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
+from registry.control.sql.statements import insert_into, run
 from registry.control.sql.tables import content_leases, work_leases
+
+_LEASE = f"""
+{insert_into(content_leases)} ON CONFLICT (domain, content_address, principal) DO UPDATE SET
+    expires_at = excluded.expires_at
+"""
 
 
 def lease_content(
     connection: Connection, domain: DomainId, address: Digest, principal: str, until: int
 ) -> None:
     """Hold content for `principal` until then (microseconds), though nothing reaches it yet."""
-    key = {"domain": domain, "content_address": str(address), "principal": principal}
-    renewed = connection.execute(
-        update(content_leases)
-        .where(*(content_leases.c[name] == value for name, value in key.items()))
-        .values(expires_at=until)
+    run(
+        connection,
+        _LEASE,
+        domain=domain,
+        content_address=str(address),
+        principal=principal,
+        expires_at=until,
     )
-    if renewed.rowcount == 0:
-        connection.execute(insert(content_leases), key | {"expires_at": until})
 
 
 def drop_expired_content(connection: Connection, now: int) -> int:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
+from registry.control.sql.statements import first, rows
+
+#: States of content (A7): its bytes are at hand, are gone, or lie where they must be fetched from first.
+PRESENT, MISSING, AWAY = "present", "missing", "away"
 
 _MANIFEST_COLUMNS = """
 SELECT m.id, m.repository_id, m.blob_id, r.domain, b.content_address, b.size, b.state, m.media_type, {digest},
@@ -159,16 +162,6 @@ class RepositoryRow:
     domain: DomainId
 
 
-def first(connection: Connection, statement: str, **parameters: Any) -> Sequence[Any] | None:
-    """The first row of a look-up inside a transaction or snapshot."""
-    return connection.execute(_compiled(statement), parameters).first()
-
-
-def rows(connection: Connection, statement: str, **parameters: Any) -> list[Sequence[Any]]:
-    """All rows of a look-up inside a transaction or snapshot."""
-    return list(connection.execute(_compiled(statement), parameters))
-
-
 def find_manifest(
     connection: Connection, repository: str, *, tag: str | None = None, digest: Digest | None = None
 ) -> ManifestRow | None:
@@ -193,8 +186,3 @@ def find_blob(connection: Connection, domain: DomainId, address: Digest) -> Blob
 def digests_of(connection: Connection, blob_id: int) -> list[str]:
     """Every digest by which the content is known."""
     return [row[0] for row in rows(connection, DIGESTS_OF_BLOB, blob_id=blob_id)]
-
-
-@lru_cache(maxsize=256)
-def _compiled(statement: str) -> TextClause:
-    return text(statement)

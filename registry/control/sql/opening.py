@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from registry.contract.errors import StoreError
 from registry.contract.ports import Clock
 from registry.control.sql import migrate, sqlite
-from registry.control.sql.database import Database, OnBatch, ignore_batch, translate
+from registry.control.sql.database import Database, OnBatch, ignore_batch
+from registry.control.sql.faults import translate
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

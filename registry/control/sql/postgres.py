@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from registry.contract.errors import ErrorKind, StoreError
@@ -17,12 +17,12 @@ from registry.control.sql.database import (
     OnBatch,
     Outcome,
     Pending,
-    Row,
     fail,
     ignore_batch,
     run_batch,
-    translate,
 )
+from registry.control.sql.faults import translate
+from registry.control.sql.statements import Row, first, rows
 from registry.control.sql.transaction import Transaction
 
 T = TypeVar("T")
@@ -39,6 +39,9 @@ class PostgresDatabase:
         self._clock = clock
         self._on_batch = on_batch
         self._engine = open_async_engine(url)
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        #: One statement is a snapshot of its own: no transaction, no round trips for it.
+        self._hot = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._queue: asyncio.Queue[Pending | None] = asyncio.Queue()
         self._writer = asyncio.create_task(self._write_loop(), name="ledger-writer")
         self._closing = False
@@ -56,21 +59,22 @@ class PostgresDatabase:
         return result
 
     async def read(self, query: Callable[[Connection], T]) -> T:
+        return await self._query(self._snapshots, query)
+
+    async def fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return await self._query(self._hot, lambda connection: rows(connection, statement, **parameters))
+
+    async def fetch_one(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
+        return await self._query(self._hot, lambda connection: first(connection, statement, **parameters))
+
+    async def _query(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
         try:
-            async with self._engine.connect() as connection:
+            async with engine.connect() as connection:
                 return await connection.run_sync(query)
         except StoreError:
             raise
         except Exception as error:
             raise translate(error) from error
-
-    async def fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return await self.read(lambda connection: list(connection.execute(text(statement), dict(parameters))))
-
-    async def fetch_one(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
-        return await self.read(
-            lambda connection: connection.execute(text(statement), dict(parameters)).first()
-        )
 
     async def head(self) -> int:
         row = await self.fetch_one(_HEAD, {})

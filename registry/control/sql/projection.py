@@ -8,10 +8,10 @@ what is alive at its head.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection
 
 from registry.contract.dataplane import DomainId, RestoreStatus, RetrievalTier
 from registry.contract.digest import Digest
@@ -33,9 +33,11 @@ from registry.contract.events import (
     TagSet,
 )
 from registry.control.details import ManifestDetails
+from registry.control.sql import lookups
 from registry.control.sql import tables as t
-
-PRESENT, MISSING, AWAY = "present", "missing", "away"
+from registry.control.sql.lookups import AWAY, MISSING, PRESENT, BlobRow, RepositoryRow
+from registry.control.sql.statements import first, insert_into, rows, run, run_many
+from registry.control.sql.usage_deltas import UsageDeltas
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,125 +50,200 @@ class SchemaDocument:
 Derived = ManifestDetails | SchemaDocument
 
 
-@dataclass(frozen=True, slots=True)
-class _Repository:
-    id: int
-    domain: DomainId
+_INSERT_REPOSITORY = insert_into(t.repositories)
+_INSERT_BLOB = insert_into(t.blobs)
+_INSERT_DIGEST = insert_into(t.blob_digests)
+_INSERT_LOCATION = insert_into(t.storage_locations)
+_INSERT_MANIFEST = insert_into(t.manifests)
+_INSERT_EDGE = insert_into(t.manifest_edges)
+_INSERT_FIELD = insert_into(t.manifest_fields)
+_INSERT_SCHEMA = insert_into(t.metadata_schemas)
+_INSERT_LINK = insert_into(t.repository_blobs)
+_INSERT_USAGE = insert_into(t.repository_usage)
 
+_SET_STATE = "UPDATE blobs SET state = :state WHERE id = :id"
+_STATE = "SELECT state FROM blobs WHERE id = :id"
+_PLACES = "SELECT retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id"
+_SET_PLACE = """
+UPDATE storage_locations SET retrieval_tier = :retrieval_tier, restore_status = :restore_status
+WHERE blob_id = :blob_id AND location = :location
+"""
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    id: int
-    size: int
+_LINK_KEY = "WHERE repository_id = :repository_id AND blob_id = :blob_id"
+_LINK = f"SELECT as_blob, as_manifest FROM repository_blobs {_LINK_KEY}"
+_SET_LINK = f"UPDATE repository_blobs SET as_blob = :as_blob, as_manifest = :as_manifest {_LINK_KEY}"
+_DELETE_LINK = f"DELETE FROM repository_blobs {_LINK_KEY}"
+_HOLDERS = "SELECT repository_id FROM repository_blobs WHERE blob_id = :blob_id LIMIT 2"
 
+_MANIFEST = f"SELECT id FROM manifests {_LINK_KEY}"
+_DELETE_MANIFEST = (
+    "DELETE FROM manifest_edges WHERE manifest_id = :id",
+    "DELETE FROM manifest_fields WHERE manifest_id = :id",
+    "DELETE FROM manifests WHERE id = :id",
+)
+_SET_DETAILS = """
+UPDATE manifests SET artifact_type = :artifact_type, subject_digest = :subject_digest,
+    annotations = :annotations, variant = :variant WHERE id = :id
+"""
 
-_REPOSITORY = select(t.repositories.c.id, t.repositories.c.domain).where(
-    t.repositories.c.name == bindparam("name")
+_SET_TAG = f"""
+{insert_into(t.tags)} ON CONFLICT (repository_id, name) DO UPDATE SET
+    manifest_id = excluded.manifest_id, digest_algorithm = excluded.digest_algorithm,
+    updated_at = excluded.updated_at
+"""
+_DELETE_TAG = "DELETE FROM tags WHERE repository_id = :repository_id AND name = :name"
+
+_RETIRE_SCHEMA = "UPDATE metadata_schemas SET current = :current WHERE variant = :variant"
+_SET_DOCUMENT = (
+    "UPDATE metadata_schemas SET document = :document WHERE variant = :variant AND version = :version"
 )
-_BLOB = select(t.blobs.c.id, t.blobs.c.size).where(
-    t.blobs.c.domain == bindparam("domain"), t.blobs.c.content_address == bindparam("address")
-)
-_MANIFEST = select(t.manifests.c.id).where(
-    t.manifests.c.repository_id == bindparam("repository_id"), t.manifests.c.blob_id == bindparam("blob_id")
-)
-_LINK = select(t.repository_blobs.c.as_blob, t.repository_blobs.c.as_manifest).where(
-    t.repository_blobs.c.repository_id == bindparam("repository_id"),
-    t.repository_blobs.c.blob_id == bindparam("blob_id"),
-)
-_HOLDERS = (
-    select(t.repository_blobs.c.repository_id)
-    .where(t.repository_blobs.c.blob_id == bindparam("blob_id"))
-    .limit(2)
-)
-_INSERT_DIGESTS = insert(t.blob_digests)
-_INSERT_EDGES = insert(t.manifest_edges)
-_INSERT_FIELDS = insert(t.manifest_fields)
 
 
 class Projection:
-    """Applies events to the views through one connection, in the ledger's order."""
+    """Applies events to the views through one connection, in the ledger's order.
 
-    def __init__(self, connection: Connection) -> None:
+    Usage counters change with nearly every event and nobody reads them in between, so they are gathered in
+    `usage` and written by whoever ends the transaction. What the projection has looked up or made it
+    remembers, for itself and for the mutation that emits the events.
+    """
+
+    def __init__(self, connection: Connection, usage: UsageDeltas) -> None:
         self._connection = connection
-        self._repositories: dict[str, _Repository] = {}
-        self._blobs: dict[tuple[DomainId, Digest], _Blob] = {}
+        self._usage = usage
+        self._repositories: dict[str, RepositoryRow] = {}
+        self._blobs: dict[tuple[DomainId, Digest], BlobRow] = {}
+        self._manifests: dict[tuple[int, int], int] = {}
+        self._links: dict[tuple[int, int], tuple[bool, bool] | None] = {}
+        #: Ids of what this projection has made: no older row can refer to it.
+        self._made: set[int] = set()
 
     def apply(self, entry: Entry, derived: Derived | None = None) -> None:
         """Change the views as `entry` says."""
         handler = _HANDLERS[type(entry.event)]
         handler(self, entry, entry.event, derived)
 
+    # --- look-ups --------------------------------------------------------------------------------------
+
+    def find_repository(self, name: str) -> RepositoryRow | None:
+        """The repository of that name."""
+        found = self._repositories.get(name)
+        if found is None:
+            found = lookups.find_repository(self._connection, name)
+            if found is not None:
+                self._repositories[name] = found
+        return found
+
+    def find_blob(self, domain: DomainId, address: Digest) -> BlobRow | None:
+        """The content with that address."""
+        found = self._blobs.get((domain, address))
+        if found is None:
+            found = lookups.find_blob(self._connection, domain, address)
+            if found is not None:
+                self._blobs[(domain, address)] = found
+        return found
+
+    def find_link(self, repository: RepositoryRow, blob: BlobRow) -> tuple[bool, bool] | None:
+        """Whether the repository has the content (as a blob, as a manifest); None when not at all."""
+        key = (repository.id, blob.id)
+        if key not in self._links and not self._made.intersection(key):
+            row = first(self._connection, _LINK, repository_id=repository.id, blob_id=blob.id)
+            self._links[key] = (bool(row[0]), bool(row[1])) if row else None
+        return self._links.get(key)
+
+    def find_manifest(self, repository: RepositoryRow, blob: BlobRow) -> int | None:
+        """The id of the repository's manifest with that content."""
+        key = (repository.id, blob.id)
+        found = self._manifests.get(key)
+        if found is None and not self._made.intersection(key):
+            row = first(self._connection, _MANIFEST, repository_id=repository.id, blob_id=blob.id)
+            if row is not None:
+                found = self._manifests[key] = int(row[0])
+        return found
+
     # --- repositories and content ----------------------------------------------------------------------
 
     def _repository_created(self, entry: Entry, event: RepositoryCreated, _: Derived | None) -> None:
-        self._connection.execute(
-            insert(t.repositories),
-            {"id": entry.seq, "name": event.repository, "domain": event.domain, "created_at": entry.time},
+        run(
+            self._connection,
+            _INSERT_REPOSITORY,
+            id=entry.seq,
+            name=event.repository,
+            domain=event.domain,
+            created_at=entry.time,
         )
-        self._connection.execute(
-            insert(t.repository_usage),
-            {"repository_id": entry.seq, "logical": 0, "exclusive": 0, "objects": 0},
-        )
+        run(self._connection, _INSERT_USAGE, repository_id=entry.seq, logical=0, exclusive=0, objects=0)
+        self._repositories[event.repository] = RepositoryRow(entry.seq, event.repository, event.domain)
+        self._made.add(entry.seq)
 
     def _content_stored(self, entry: Entry, event: ContentStored, _: Derived | None) -> None:
-        self._connection.execute(
-            insert(t.blobs),
-            {
-                "id": entry.seq,
-                "domain": event.domain,
-                "content_address": str(event.blake3),
-                "size": event.size,
-                "state": PRESENT,
-                "created_at": entry.time,
-            },
+        run(
+            self._connection,
+            _INSERT_BLOB,
+            id=entry.seq,
+            domain=event.domain,
+            content_address=str(event.blake3),
+            size=event.size,
+            state=PRESENT,
+            created_at=entry.time,
         )
-        self._connection.execute(
-            _INSERT_DIGESTS,
-            [_digest_row(event.domain, digest, entry.seq) for digest in (event.blake3, event.sha256)],
+        for digest in (event.blake3, event.sha256):
+            self._name(event.domain, digest, entry.seq)
+        run(
+            self._connection,
+            _INSERT_LOCATION,
+            blob_id=entry.seq,
+            location=event.location,
+            retrieval_tier=RetrievalTier.HOT.value,
+            restore_status=None,
         )
-        self._connection.execute(
-            insert(t.storage_locations),
-            {
-                "blob_id": entry.seq,
-                "location": event.location,
-                "retrieval_tier": RetrievalTier.HOT.value,
-                "restore_status": None,
-            },
-        )
-        self._count_store(physical=event.size, objects=1)
+        self._usage.add_content(event.size)
+        blob = BlobRow(entry.seq, event.domain, event.blake3, event.size, PRESENT)
+        self._blobs[(event.domain, event.blake3)] = blob
+        self._made.add(entry.seq)
 
     def _content_named(self, _entry: Entry, event: ContentNamed, _: Derived | None) -> None:
-        blob = self._blob(event.domain, event.blake3)
-        self._connection.execute(_INSERT_DIGESTS, _digest_row(event.domain, event.digest, blob.id))
+        self._name(event.domain, event.digest, self._blob(event.domain, event.blake3).id)
+
+    def _name(self, domain: DomainId, digest: Digest, blob_id: int) -> None:
+        run(
+            self._connection,
+            _INSERT_DIGEST,
+            domain=domain,
+            digest=str(digest),
+            digest_algorithm=digest.algorithm.value,
+            blob_id=blob_id,
+        )
 
     def _content_missing(self, _entry: Entry, event: ContentMissing, _: Derived | None) -> None:
-        self._set_state(self._blob(event.domain, event.blake3).id, MISSING)
+        self._set_state(self._blob(event.domain, event.blake3), MISSING)
 
     def _content_healed(self, _entry: Entry, event: ContentHealed, _: Derived | None) -> None:
-        blob_id = self._blob(event.domain, event.blake3).id
-        self._set_state(blob_id, PRESENT if self._is_at_hand(blob_id) else AWAY)
+        blob = self._blob(event.domain, event.blake3)
+        self._set_state(blob, PRESENT if self._is_at_hand(blob.id) else AWAY)
 
     def _location_changed(self, _entry: Entry, event: LocationChanged, _: Derived | None) -> None:
-        blob_id = self._blob(event.domain, event.blake3).id
-        self._connection.execute(
-            update(t.storage_locations)
-            .where(t.storage_locations.c.blob_id == blob_id, t.storage_locations.c.location == event.location)
-            .values(retrieval_tier=event.retrieval_tier, restore_status=event.restore_status)
+        blob = self._blob(event.domain, event.blake3)
+        run(
+            self._connection,
+            _SET_PLACE,
+            blob_id=blob.id,
+            location=event.location,
+            retrieval_tier=event.retrieval_tier,
+            restore_status=event.restore_status,
         )
-        if self._connection.scalar(select(t.blobs.c.state).where(t.blobs.c.id == blob_id)) != MISSING:
-            self._set_state(blob_id, PRESENT if self._is_at_hand(blob_id) else AWAY)
+        if blob.state != MISSING:
+            self._set_state(blob, PRESENT if self._is_at_hand(blob.id) else AWAY)
 
-    def _set_state(self, blob_id: int, state: str) -> None:
-        self._connection.execute(update(t.blobs).where(t.blobs.c.id == blob_id).values(state=state))
+    def _set_state(self, blob: BlobRow, state: str) -> None:
+        run(self._connection, _SET_STATE, id=blob.id, state=state)
+        self._blobs[(blob.domain, blob.address)] = replace(blob, state=state)
 
     def _is_at_hand(self, blob_id: int) -> bool:
-        places = self._connection.execute(
-            select(t.storage_locations.c.retrieval_tier, t.storage_locations.c.restore_status).where(
-                t.storage_locations.c.blob_id == blob_id
-            )
-        )
         at_once = {RetrievalTier.HOT.value, RetrievalTier.WARM.value}
-        return any(tier in at_once or restore == RestoreStatus.AVAILABLE.value for tier, restore in places)
+        return any(
+            tier in at_once or restore == RestoreStatus.AVAILABLE.value
+            for tier, restore in rows(self._connection, _PLACES, blob_id=blob_id)
+        )
 
     # --- what a repository has -------------------------------------------------------------------------
 
@@ -181,18 +258,21 @@ class Projection:
     def _manifest_stored(self, entry: Entry, event: ManifestStored, derived: Derived | None) -> None:
         repository = self._repository(event.repository)
         blob = self._blob(repository.domain, event.blake3)
-        row = {
-            "id": entry.seq,
-            "repository_id": repository.id,
-            "blob_id": blob.id,
-            "media_type": event.media_type,
-            "digest_algorithm": event.algorithm.value,
-            "package_digest": str(event.package) if event.package else None,
-            "schema_version": event.schema_version,
-            "created_at": entry.time,
-        }
         details = derived if isinstance(derived, ManifestDetails) else None
-        self._connection.execute(insert(t.manifests), row | _detail_columns(details))
+        run(
+            self._connection,
+            _INSERT_MANIFEST,
+            id=entry.seq,
+            repository_id=repository.id,
+            blob_id=blob.id,
+            media_type=event.media_type,
+            digest_algorithm=event.algorithm.value,
+            package_digest=str(event.package) if event.package else None,
+            schema_version=event.schema_version,
+            created_at=entry.time,
+            **_detail_columns(details),
+        )
+        self._manifests[(repository.id, blob.id)] = entry.seq
         if details is not None:
             self._write_rows(entry.seq, repository.id, details)
         self._link(repository, blob, as_manifest=True)
@@ -201,183 +281,149 @@ class Projection:
         repository = self._repository(event.repository)
         blob = self._blob(repository.domain, event.blake3)
         manifest_id = self._manifest(repository, blob)
-        for table in (t.manifest_edges, t.manifest_fields):
-            self._connection.execute(delete(table).where(table.c.manifest_id == manifest_id))
-        self._connection.execute(delete(t.manifests).where(t.manifests.c.id == manifest_id))
+        for statement in _DELETE_MANIFEST:
+            run(self._connection, statement, id=manifest_id)
+        del self._manifests[(repository.id, blob.id)]
         self._unlink(repository, blob, as_manifest=True)
 
     def _tag_set(self, entry: Entry, event: TagSet, _: Derived | None) -> None:
         repository = self._repository(event.repository)
-        manifest_id = self._manifest(repository, self._blob(repository.domain, event.blake3))
-        values = {
-            "manifest_id": manifest_id,
-            "digest_algorithm": event.algorithm.value,
-            "updated_at": entry.time,
-        }
-        key = {"repository_id": repository.id, "name": event.tag}
-        moved = self._connection.execute(update(t.tags).where(_tag_is(repository, event.tag)).values(values))
-        if moved.rowcount == 0:
-            self._connection.execute(insert(t.tags), key | values)
+        run(
+            self._connection,
+            _SET_TAG,
+            repository_id=repository.id,
+            name=event.tag,
+            manifest_id=self._manifest(repository, self._blob(repository.domain, event.blake3)),
+            digest_algorithm=event.algorithm.value,
+            updated_at=entry.time,
+        )
 
     def _tag_deleted(self, _entry: Entry, event: TagDeleted, _: Derived | None) -> None:
-        self._connection.execute(delete(t.tags).where(_tag_is(self._repository(event.repository), event.tag)))
+        repository = self._repository(event.repository)
+        run(self._connection, _DELETE_TAG, repository_id=repository.id, name=event.tag)
 
     # --- schemas ---------------------------------------------------------------------------------------
 
     def _schema_registered(self, entry: Entry, event: SchemaRegistered, derived: Derived | None) -> None:
-        self._retire_schema(event.variant)
-        self._connection.execute(
-            insert(t.metadata_schemas),
-            {
-                "variant": event.variant,
-                "version": event.version,
-                "content_address": str(event.blake3),
-                "current": True,
-                "created_at": entry.time,
-                "document": derived.text if isinstance(derived, SchemaDocument) else None,
-            },
+        run(self._connection, _RETIRE_SCHEMA, variant=event.variant, current=False)
+        run(
+            self._connection,
+            _INSERT_SCHEMA,
+            variant=event.variant,
+            version=event.version,
+            content_address=str(event.blake3),
+            current=True,
+            created_at=entry.time,
+            document=derived.text if isinstance(derived, SchemaDocument) else None,
         )
 
     def _schema_removed(self, _entry: Entry, event: SchemaRemoved, _: Derived | None) -> None:
-        self._retire_schema(event.variant)
-
-    def _retire_schema(self, variant: str) -> None:
-        self._connection.execute(
-            update(t.metadata_schemas).where(t.metadata_schemas.c.variant == variant).values(current=False)
-        )
+        run(self._connection, _RETIRE_SCHEMA, variant=event.variant, current=False)
 
     # --- rows from bytes, for a replay -----------------------------------------------------------------
 
     def write_details(self, manifest_id: int, repository_id: int, details: ManifestDetails) -> None:
         """Complete a manifest's row after a replay."""
-        self._connection.execute(
-            update(t.manifests).where(t.manifests.c.id == manifest_id).values(_detail_columns(details))
-        )
+        run(self._connection, _SET_DETAILS, id=manifest_id, **_detail_columns(details))
         self._write_rows(manifest_id, repository_id, details)
 
     def write_schema(self, variant: str, version: int, document: SchemaDocument) -> None:
         """Complete a schema's row after a replay."""
-        self._connection.execute(
-            update(t.metadata_schemas)
-            .where(t.metadata_schemas.c.variant == variant, t.metadata_schemas.c.version == version)
-            .values(document=document.text)
-        )
+        run(self._connection, _SET_DOCUMENT, variant=variant, version=version, document=document.text)
 
     def _write_rows(self, manifest_id: int, repository_id: int, details: ManifestDetails) -> None:
-        edges = [
-            {
-                "manifest_id": manifest_id,
-                "position": position,
-                "repository_id": repository_id,
-                "kind": edge.kind.value,
-                "digest": str(edge.digest),
-                "digest_algorithm": edge.digest.algorithm.value,
-                "size": edge.size,
-                "media_type": edge.media_type,
-                "relative_path": edge.relative_path,
-            }
-            for position, edge in enumerate(details.edges)
-        ]
-        if edges:
-            self._connection.execute(_INSERT_EDGES, edges)
-        fields = [
-            {"path": path, "value": value, "manifest_id": manifest_id} for path, value in details.fields
-        ]
-        if fields:
-            self._connection.execute(_INSERT_FIELDS, fields)
+        run_many(
+            self._connection,
+            _INSERT_EDGE,
+            [
+                {
+                    "manifest_id": manifest_id,
+                    "position": position,
+                    "repository_id": repository_id,
+                    "kind": edge.kind.value,
+                    "digest": str(edge.digest),
+                    "digest_algorithm": edge.digest.algorithm.value,
+                    "size": edge.size,
+                    "media_type": edge.media_type,
+                    "relative_path": edge.relative_path,
+                }
+                for position, edge in enumerate(details.edges)
+            ],
+        )
+        run_many(
+            self._connection,
+            _INSERT_FIELD,
+            [{"path": path, "value": value, "manifest_id": manifest_id} for path, value in details.fields],
+        )
 
     # --- links and counters ----------------------------------------------------------------------------
 
     def _link(
-        self, repository: _Repository, blob: _Blob, *, as_blob: bool = False, as_manifest: bool = False
+        self, repository: RepositoryRow, blob: BlobRow, *, as_blob: bool = False, as_manifest: bool = False
     ) -> None:
-        present = self._connection.execute(
-            _LINK, {"repository_id": repository.id, "blob_id": blob.id}
-        ).first()
+        present = self.find_link(repository, blob)
         if present is not None:
-            self._set_link(repository, blob, present.as_blob or as_blob, present.as_manifest or as_manifest)
+            self._set_link(repository, blob, present[0] or as_blob, present[1] or as_manifest)
             return
-        holders = self._holders(blob)
-        self._connection.execute(
-            insert(t.repository_blobs),
-            {
-                "repository_id": repository.id,
-                "blob_id": blob.id,
-                "as_blob": as_blob,
-                "as_manifest": as_manifest,
-            },
+        self._usage.add_link(repository.id, self._holders(blob), blob.size)
+        run(
+            self._connection,
+            _INSERT_LINK,
+            repository_id=repository.id,
+            blob_id=blob.id,
+            as_blob=as_blob,
+            as_manifest=as_manifest,
         )
-        self._count(repository.id, logical=blob.size, exclusive=0 if holders else blob.size, objects=1)
-        if len(holders) == 1:
-            self._count(holders[0], exclusive=-blob.size)
+        self._links[(repository.id, blob.id)] = (as_blob, as_manifest)
 
     def _unlink(
-        self, repository: _Repository, blob: _Blob, *, as_blob: bool = False, as_manifest: bool = False
+        self, repository: RepositoryRow, blob: BlobRow, *, as_blob: bool = False, as_manifest: bool = False
     ) -> None:
-        present = self._connection.execute(_LINK, {"repository_id": repository.id, "blob_id": blob.id}).one()
-        stays_blob, stays_manifest = present.as_blob and not as_blob, present.as_manifest and not as_manifest
+        present = self.find_link(repository, blob)
+        if present is None:
+            raise LookupError(f"{repository.name} does not have {blob.address}")
+        stays_blob, stays_manifest = present[0] and not as_blob, present[1] and not as_manifest
         if stays_blob or stays_manifest:
             self._set_link(repository, blob, stays_blob, stays_manifest)
             return
-        self._connection.execute(delete(t.repository_blobs).where(_link_is(repository, blob)))
-        holders = self._holders(blob)
-        self._count(repository.id, logical=-blob.size, exclusive=0 if holders else -blob.size, objects=-1)
-        if len(holders) == 1:
-            self._count(holders[0], exclusive=blob.size)
+        run(self._connection, _DELETE_LINK, repository_id=repository.id, blob_id=blob.id)
+        self._links[(repository.id, blob.id)] = None
+        self._usage.remove_link(repository.id, self._holders(blob), blob.size)
 
-    def _set_link(self, repository: _Repository, blob: _Blob, as_blob: bool, as_manifest: bool) -> None:
-        self._connection.execute(
-            update(t.repository_blobs)
-            .where(_link_is(repository, blob))
-            .values(as_blob=as_blob, as_manifest=as_manifest)
+    def _set_link(self, repository: RepositoryRow, blob: BlobRow, as_blob: bool, as_manifest: bool) -> None:
+        run(
+            self._connection,
+            _SET_LINK,
+            repository_id=repository.id,
+            blob_id=blob.id,
+            as_blob=as_blob,
+            as_manifest=as_manifest,
         )
+        self._links[(repository.id, blob.id)] = (as_blob, as_manifest)
 
-    def _holders(self, blob: _Blob) -> list[int]:
-        return list(self._connection.scalars(_HOLDERS, {"blob_id": blob.id}))
+    def _holders(self, blob: BlobRow) -> list[int]:
+        """Repositories that have the content, two of them at most."""
+        return [row[0] for row in rows(self._connection, _HOLDERS, blob_id=blob.id)]
 
-    def _count(self, repository_id: int, *, logical: int = 0, exclusive: int = 0, objects: int = 0) -> None:
-        usage = t.repository_usage
-        self._connection.execute(
-            update(usage)
-            .where(usage.c.repository_id == repository_id)
-            .values(
-                logical=usage.c.logical + logical,
-                exclusive=usage.c.exclusive + exclusive,
-                objects=usage.c.objects + objects,
-            )
-        )
-        if logical:
-            self._count_store(logical=logical)
+    # --- what an event names must be there -------------------------------------------------------------
 
-    def _count_store(self, *, logical: int = 0, physical: int = 0, objects: int = 0) -> None:
-        usage = t.store_usage
-        self._connection.execute(
-            update(usage).values(
-                logical=usage.c.logical + logical,
-                physical=usage.c.physical + physical,
-                objects=usage.c.objects + objects,
-            )
-        )
-
-    # --- look-ups --------------------------------------------------------------------------------------
-
-    def _repository(self, name: str) -> _Repository:
-        found = self._repositories.get(name)
+    def _repository(self, name: str) -> RepositoryRow:
+        found = self.find_repository(name)
         if found is None:
-            row = self._connection.execute(_REPOSITORY, {"name": name}).one()
-            found = self._repositories[name] = _Repository(row.id, DomainId(row.domain))
+            raise LookupError(f"there is no repository {name}")
         return found
 
-    def _blob(self, domain: DomainId, address: Digest) -> _Blob:
-        found = self._blobs.get((domain, address))
+    def _blob(self, domain: DomainId, address: Digest) -> BlobRow:
+        found = self.find_blob(domain, address)
         if found is None:
-            row = self._connection.execute(_BLOB, {"domain": domain, "address": str(address)}).one()
-            found = self._blobs[(domain, address)] = _Blob(row.id, row.size)
+            raise LookupError(f"there is no content {address} in {domain}")
         return found
 
-    def _manifest(self, repository: _Repository, blob: _Blob) -> int:
-        key = {"repository_id": repository.id, "blob_id": blob.id}
-        return int(self._connection.execute(_MANIFEST, key).scalar_one())
+    def _manifest(self, repository: RepositoryRow, blob: BlobRow) -> int:
+        found = self.find_manifest(repository, blob)
+        if found is None:
+            raise LookupError(f"{repository.name} has no manifest {blob.address}")
+        return found
 
 
 _HANDLERS: dict[type, Callable[[Projection, Entry, Any, Derived | None], None]] = {
@@ -398,15 +444,6 @@ _HANDLERS: dict[type, Callable[[Projection, Entry, Any, Derived | None], None]] 
 }
 
 
-def _digest_row(domain: DomainId, digest: Digest, blob_id: int) -> dict[str, object]:
-    return {
-        "domain": domain,
-        "digest": str(digest),
-        "digest_algorithm": digest.algorithm.value,
-        "blob_id": blob_id,
-    }
-
-
 def _detail_columns(details: ManifestDetails | None) -> dict[str, str | None]:
     if details is None:
         return {"artifact_type": None, "subject_digest": None, "annotations": None, "variant": None}
@@ -416,11 +453,3 @@ def _detail_columns(details: ManifestDetails | None) -> dict[str, str | None]:
         "annotations": details.annotations,
         "variant": details.variant,
     }
-
-
-def _tag_is(repository: _Repository, tag: str) -> ColumnElement[bool]:
-    return and_(t.tags.c.repository_id == repository.id, t.tags.c.name == tag)
-
-
-def _link_is(repository: _Repository, blob: _Blob) -> ColumnElement[bool]:
-    return and_(t.repository_blobs.c.repository_id == repository.id, t.repository_blobs.c.blob_id == blob.id)

@@ -17,7 +17,9 @@ from registry.contract.digest import Digest
 from registry.contract.events import decode_entry
 from registry.control.details import ManifestDetails
 from registry.control.sql import tables as t
-from registry.control.sql.projection import MISSING, Projection, SchemaDocument
+from registry.control.sql.lookups import MISSING
+from registry.control.sql.projection import Projection, SchemaDocument
+from registry.control.sql.usage_deltas import UsageDeltas
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def drop_views(connection: Connection) -> None:
 
 def replay(connection: Connection, after: int, limit: int) -> int:
     """Project up to `limit` entries after `after`; returns the last one done, `after` at the head."""
-    projection = Projection(connection)
+    usage = UsageDeltas()
+    projection = Projection(connection, usage)
     found = connection.execute(
         select(t.events.c.envelope).where(t.events.c.seq > after).order_by(t.events.c.seq).limit(limit)
     ).all()
@@ -60,6 +63,7 @@ def replay(connection: Connection, after: int, limit: int) -> int:
         entry = decode_entry(bytes(envelope))
         projection.apply(entry)
         after = entry.seq
+    usage.write(connection)
     return after
 
 
@@ -105,12 +109,12 @@ def live_schemas(connection: Connection) -> list[LiveSchema]:
 
 def write_details(connection: Connection, manifest: LiveManifest, details: ManifestDetails) -> None:
     """Complete a manifest's row."""
-    Projection(connection).write_details(manifest.id, manifest.repository_id, details)
+    Projection(connection, UsageDeltas()).write_details(manifest.id, manifest.repository_id, details)
 
 
 def write_schema(connection: Connection, schema: LiveSchema, text: str) -> None:
     """Complete a schema's row."""
-    Projection(connection).write_schema(schema.variant, schema.version, SchemaDocument(text))
+    Projection(connection, UsageDeltas()).write_schema(schema.variant, schema.version, SchemaDocument(text))
 
 
 def fingerprints(connection: Connection) -> dict[str, str]:

@@ -31,12 +31,12 @@ from registry.control.sql.database import (
     OnBatch,
     Outcome,
     Pending,
-    Row,
     fail,
     ignore_batch,
     run_batch,
-    translate,
 )
+from registry.control.sql.faults import translate
+from registry.control.sql.statements import Row
 from registry.control.sql.transaction import Transaction
 
 if TYPE_CHECKING:  # it brings the whole ORM, half a second of a start

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy import LargeBinary as Bytes
 
@@ -64,12 +65,13 @@ blobs = Table(
     UniqueConstraint("domain", "content_address", name="blobs_by_address"),
 )
 
-#: Every digest by which content is known (A2). `digest` is `<algorithm>:<hex>`.
+#: Every digest by which content is known (A2). `digest` is `<algorithm>:<hex>`, and comes first in the key:
+#: content is also sought in all domains.
 blob_digests = Table(
     "blob_digests",
     views,
-    Column("domain", Key, primary_key=True),
     Column("digest", Key, primary_key=True),
+    Column("domain", Key, primary_key=True),
     Column("digest_algorithm", Key, nullable=False),
     Column("blob_id", Id, nullable=False),
     Index("blob_digests_by_blob", "blob_id"),
@@ -220,7 +222,12 @@ uploads = Table(
     Column("content", Key),
     Column("expires_at", BigInteger, nullable=False),
     Index("uploads_by_expiry", "expires_at"),
-    Index("uploads_by_principal", "principal"),
+    Index(
+        "uploads_by_principal",
+        "principal",
+        sqlite_where=text("content IS NULL"),
+        postgresql_where=text("content IS NULL"),
+    ),
 )
 
 drafts = Table(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from registry.contract.dataplane import DomainId
+from registry.contract.digest import Digest
 from registry.contract.events import Entry, Event, encode_entry, scope_of
 from registry.control.sql import tables
+from registry.control.sql.lookups import BlobRow, RepositoryRow
 from registry.control.sql.projection import Derived, Projection
+from registry.control.sql.statements import insert_into, run
+from registry.control.sql.usage_deltas import UsageDeltas
 
-_APPEND = insert(tables.events)
+_APPEND = insert_into(tables.events)
 
 
 @dataclass(slots=True)
@@ -30,7 +35,26 @@ class Transaction:
         self.now = max(now, head.time)
         self._head = head
         self._actor = actor
-        self._projection = Projection(connection)
+        #: What the mutation has changed of the usage counters, for who commits to write.
+        self.usage = UsageDeltas()
+        self._projection = Projection(connection, self.usage)
+
+    def find_repository(self, name: str) -> RepositoryRow | None:
+        """The repository of that name, as this mutation has left it so far."""
+        return self._projection.find_repository(name)
+
+    def find_blob(self, domain: DomainId, address: Digest) -> BlobRow | None:
+        """The content with that address, as this mutation has left it so far."""
+        return self._projection.find_blob(domain, address)
+
+    def has_blob(self, repository: RepositoryRow, blob: BlobRow) -> bool:
+        """Whether the content is one of the repository's blobs."""
+        link = self._projection.find_link(repository, blob)
+        return link is not None and link[0]
+
+    def has_manifest(self, repository: RepositoryRow, blob: BlobRow) -> bool:
+        """Whether the content is one of the repository's manifests."""
+        return self._projection.find_manifest(repository, blob) is not None
 
     def emit(self, event: Event, derived: Derived | None = None) -> int:
         """Append `event` to the ledger, change the views accordingly and return its sequence number.
@@ -38,15 +62,14 @@ class Transaction:
         `derived` is what the views also take from bytes; a replay reads it from those bytes again.
         """
         entry = Entry(self._head.seq + 1, self.now, self._actor, event)
-        self.connection.execute(
+        run(
+            self.connection,
             _APPEND,
-            {
-                "seq": entry.seq,
-                "time": entry.time,
-                "kind": event.KIND,
-                "scope": scope_of(event),
-                "envelope": encode_entry(entry),
-            },
+            seq=entry.seq,
+            time=entry.time,
+            kind=event.KIND,
+            scope=scope_of(event),
+            envelope=encode_entry(entry),
         )
         self._projection.apply(entry, derived)
         self._head.seq = entry.seq

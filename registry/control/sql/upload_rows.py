@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection
 
 from registry.contract.dataplane import Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.names import Repository
+from registry.control.sql.statements import first, insert_into, rows, run
 from registry.control.sql.tables import uploads
 
 _COLUMNS = (
@@ -18,7 +19,13 @@ _COLUMNS = (
 )
 #: For `Database.fetch_one`: a session by `:id`.
 UPLOAD = f"{_COLUMNS} WHERE id = :id"
-_EXPIRED = f"{_COLUMNS} WHERE expires_at <= :now LIMIT :limit"
+_EXPIRED = f"{_COLUMNS} WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit"
+_OPEN = "SELECT COUNT(*) FROM uploads WHERE principal = :principal AND content IS NULL"
+_ADD = insert_into(uploads)
+_CONTENT = "SELECT content FROM uploads WHERE id = :id"
+_COMPLETE = "UPDATE uploads SET content = :content, expires_at = :until WHERE id = :id"
+_PROLONG = "UPDATE uploads SET expires_at = :until WHERE id = :id"
+_DROP = "DELETE FROM uploads WHERE id = :id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,55 +64,55 @@ class UploadRow:
 
 def count_open(connection: Connection, principal: str) -> int:
     """Sessions that `principal` has begun and not completed."""
-    mine = select(func.count()).where(uploads.c.principal == principal, uploads.c.content.is_(None))
-    return int(connection.scalar(mine) or 0)
+    row = first(connection, _OPEN, principal=principal)
+    return int(row[0]) if row else 0
 
 
 def add(connection: Connection, row: UploadRow) -> None:
     """Write down a new session."""
-    connection.execute(
-        insert(uploads),
-        {
-            "id": row.id,
-            "repository": row.repository,
-            "domain": row.domain,
-            "principal": row.principal,
-            "size": row.size,
-            "expected": str(row.expected) if row.expected else None,
-            "announced": row.announced.value if row.announced else None,
-            "content": None,
-            "expires_at": row.expires_at,
-        },
+    run(
+        connection,
+        _ADD,
+        id=row.id,
+        repository=row.repository,
+        domain=row.domain,
+        principal=row.principal,
+        size=row.size,
+        expected=str(row.expected) if row.expected else None,
+        announced=row.announced.value if row.announced else None,
+        content=None,
+        expires_at=row.expires_at,
     )
+
+
+def find(connection: Connection, upload: str) -> UploadRow | None:
+    """A session by its id."""
+    row = first(connection, UPLOAD, id=upload)
+    return UploadRow.of(row) if row else None
 
 
 def complete(connection: Connection, upload: str, content: Content, until: int) -> Content:
     """Keep the outcome until then; a completion that came first wins, and its content is returned."""
-    done = connection.scalar(select(uploads.c.content).where(uploads.c.id == upload))
-    if done is not None:
-        return _read_content(done)
-    connection.execute(
-        update(uploads)
-        .where(uploads.c.id == upload)
-        .values(content=_write_content(content), expires_at=until)
-    )
+    done = first(connection, _CONTENT, id=upload)
+    if done is not None and done[0] is not None:
+        return _read_content(done[0])
+    run(connection, _COMPLETE, id=upload, content=_write_content(content), until=until)
     return content
+
+
+def prolong(connection: Connection, upload: str, until: int) -> None:
+    """The session lives until then."""
+    run(connection, _PROLONG, id=upload, until=until)
 
 
 def drop(connection: Connection, upload: str) -> None:
     """Forget a session."""
-    connection.execute(delete(uploads).where(uploads.c.id == upload))
+    run(connection, _DROP, id=upload)
 
 
 def expired(connection: Connection, now: int, limit: int) -> list[UploadRow]:
-    """Sessions past their time, complete or not."""
-    found = connection.execute(text(_EXPIRED), {"now": now, "limit": limit})
-    return [UploadRow.of(row) for row in found]
-
-
-def exists(connection: Connection, upload: str) -> bool:
-    """Whether somebody has a session of that id."""
-    return connection.scalar(select(uploads.c.id).where(uploads.c.id == upload)) is not None
+    """Sessions past their time, complete or not, the oldest first."""
+    return [UploadRow.of(row) for row in rows(connection, _EXPIRED, now=now, limit=limit)]
 
 
 def _write_content(content: Content) -> str:

@@ -38,8 +38,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "blob_digests",
-        sa.Column("domain", KEY, primary_key=True),
         sa.Column("digest", KEY, primary_key=True),
+        sa.Column("domain", KEY, primary_key=True),
         sa.Column("digest_algorithm", KEY, nullable=False),
         sa.Column("blob_id", ID, nullable=False),
         sqlite_with_rowid=False,
@@ -156,7 +156,13 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
     )
     op.create_index("uploads_by_expiry", "uploads", ["expires_at"])
-    op.create_index("uploads_by_principal", "uploads", ["principal"])
+    op.create_index(
+        "uploads_by_principal",
+        "uploads",
+        ["principal"],
+        sqlite_where=sa.text("content IS NULL"),
+        postgresql_where=sa.text("content IS NULL"),
+    )
     op.create_table(
         "drafts",
         sa.Column("repository", KEY, primary_key=True),

