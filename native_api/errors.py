@@ -85,7 +85,7 @@ def problem(error: StoreError) -> dict[str, Any]:
         "kind": error.kind.value,
         "errors": [{"path": fault.path, "message": fault.message} for fault in error.errors],
     }
-    document.update({name: error.detail[name] for name in _EXTENSIONS if name in error.detail})
+    document.update({name: error.detail[name] for name in _EXTENSIONS if error.detail.get(name) is not None})
     return document
 
 

@@ -28,6 +28,17 @@ _VARIABLES: dict[str, Schema] = {
     "path": shapes.RELATIVE_PATH,
 }
 
+#: Where documents hold the values of those variables.
+_IN_ANSWER = {
+    "repository": "$response.body#/repository",
+    "version": "$response.body#/version",
+    "digest": "$response.body#/manifest_digest",
+    "address": "$response.body#/content_address",
+    "upload": "$response.body#/id",
+    "variant": "$response.body#/variant",
+    "path": "$response.body#/files/0/relative_path",
+}
+
 _DESCRIPTION = """\
 Packages of files with typed metadata in one content-addressed store that speaks the OCI distribution \
 specification as well: what comes in here can be pulled by OCI clients under /v2/, and the other way round.
@@ -110,9 +121,17 @@ def _answer(answer: Answer, *, head: bool) -> dict[str, Any]:
     item: dict[str, Any] = {"description": answer.description}
     if answer.headers:
         item["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in answer.headers}
+    if answer.leads_to and not head:
+        item["links"] = {id: _link(id) for id in answer.leads_to}
     if answer.media_types and not head:
         item["content"] = {name: _media(name, answer.schema) for name in answer.media_types}
     return item
+
+
+def _link(operation_id: str) -> dict[str, Any]:
+    resource = next(operation.resource for operation in OPERATIONS if operation.id == operation_id)
+    variables = _VARIABLE.findall(resource.value)
+    return {"operationId": operation_id, "parameters": {name: _IN_ANSWER[name] for name in variables}}
 
 
 def _media(media_type: str, schema: Schema | None) -> dict[str, Any]:

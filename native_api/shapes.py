@@ -48,7 +48,8 @@ RELATIVE_PATH: Schema = {
     "type": "string",
     "minLength": 1,
     "maxLength": 1024,
-    "pattern": r"^(?!/)(?![A-Za-z]:)(?!\.{1,2}(?:/|$))(?!.*/\.{0,2}(?:/|$))[^\\\u0000-\u001f\u007f-\u009f]+$",
+    "pattern": r"^(?!.*[^/]{256})(?!/)(?![A-Za-z]:)(?!\.{1,2}(?:/|$))(?!.*/\.{0,2}(?:/|$))"
+    r"[^\\\u0000-\u001f\u007f-\u009f]+$",
     "description": "Segments parted by '/', no '.', no '..', no control character, no backslash; at most "
     "1,024 bytes of UTF-8, 255 in a segment.",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from native_api import shapes
 from native_api.resources import Resource
 from native_api.table.operation import JSON, OCTETS, Answer, Body, Operation
-from native_api.table.parts import PACKAGE_WRITE, document
+from native_api.table.parts import PACKAGE_WRITE, document, package_made
 from registry.contract.errors import ErrorKind
 
 DRAFTS: tuple[Operation, ...] = (
@@ -14,10 +14,18 @@ DRAFTS: tuple[Operation, ...] = (
         "PUT",
         Resource.VERSION_FILE,
         "Stream one file into a draft of the version",
-        (document(201, "The file is in the draft.", "DraftFile", "Location"),),
+        (
+            document(
+                201,
+                "The file is in the draft.",
+                "DraftFile",
+                "Location",
+                leads_to=("getDraft", "finalizeDraft", "deleteDraft"),
+            ),
+        ),
         description="The first file opens the draft, which only its opener sees and which expires. The "
         "body's Content-Type, without parameters, becomes the file's media type.",
-        body=Body((OCTETS,)),
+        body=Body((OCTETS,), required=False),
         kinds=frozenset(
             {
                 ErrorKind.CONFLICT,
@@ -53,12 +61,7 @@ DRAFTS: tuple[Operation, ...] = (
         "POST",
         Resource.FINALIZE,
         "Make the draft and what the body adds the version",
-        (
-            document(201, "The package is made.", "Package", "Location", "ETag"),
-            document(
-                200, "The version was this package already; nothing changed.", "Package", "Location", "ETag"
-            ),
-        ),
+        package_made(),
         body=Body((JSON,), shapes.ref("FinishedPackage"), required=False),
         kinds=PACKAGE_WRITE | {ErrorKind.DRAFT_UNKNOWN},
     ),

@@ -62,6 +62,8 @@ class Answer:
     media_types: tuple[str, ...] = ()
     schema: Schema | None = None
     headers: tuple[str, ...] = ()
+    #: Ids of operations whose path this answer's document fills in (OpenAPI links).
+    leads_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

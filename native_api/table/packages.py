@@ -16,6 +16,7 @@ from native_api.table.parts import (
     byte_answers,
     document,
     listing,
+    package_made,
 )
 from registry.contract.errors import ErrorKind
 
@@ -112,12 +113,7 @@ PACKAGES: tuple[Operation, ...] = (
         "PUT",
         Resource.VERSION,
         "Make a package of stored content, or promote one",
-        (
-            document(201, "The package is made.", "Package", "Location", "ETag"),
-            document(
-                200, "The version was this package already; nothing changed.", "Package", "Location", "ETag"
-            ),
-        ),
+        package_made(),
         parameters=(IF_MATCH, IF_ABSENT),
         body=Body((JSON,), PACKAGE_BODY),
         kinds=PACKAGE_WRITE | {ErrorKind.PACKAGE_UNKNOWN},

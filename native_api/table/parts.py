@@ -33,14 +33,24 @@ LIMIT = Parameter(
 AFTER = Parameter("after", {"type": "string", "minLength": 1}, "`next` of the page before.")
 IF_NONE_MATCH = Parameter("If-None-Match", {"type": "string"}, "Entity tags the client has.", "header")
 RANGE = Parameter("Range", {"type": "string"}, "One range of bytes.", "header")
-IF_ABSENT = Parameter("If-None-Match", {"const": "*"}, "Only when the version is free.", "header")
+IF_ABSENT = Parameter(
+    "If-None-Match", {"type": "string", "const": "*"}, "Only when the version is free.", "header"
+)
 IF_MATCH = Parameter(
     "If-Match",
-    {"type": "string", "pattern": r'^"sha256:[0-9a-f]{64}"$'},
+    {"type": "string", "pattern": r'^"sha256:[0-9a-f]{64}"$', "examples": [f'"sha256:{"0" * 64}"']},
     "Manifest digests of which one must be current, in quotes.",
     "header",
 )
 PAGES = (LIMIT, AFTER)
+_PACKAGE_READS = (
+    "getPackage",
+    "getPackageFile",
+    "getCanonicalManifest",
+    "listReferrers",
+    "getTar",
+    "getZip",
+)
 NOT_MODIFIED = Answer(304, "The client has it.", headers=("ETag",))
 PACKAGE_BODY: Schema = {"oneOf": [shapes.ref("NewPackage"), shapes.ref("Promotion")]}
 
@@ -84,8 +94,24 @@ JSON_BODY = frozenset(
 )
 
 
-def document(status: int, description: str, name: str, *headers: str) -> Answer:
-    return Answer(status, description, (JSON,), shapes.ref(name), headers)
+def document(
+    status: int, description: str, name: str, *headers: str, leads_to: tuple[str, ...] = ()
+) -> Answer:
+    return Answer(status, description, (JSON,), shapes.ref(name), headers, leads_to)
+
+
+def package_made() -> tuple[Answer, ...]:
+    """What making a package answers, by whichever road."""
+    following = (
+        *(f"{read}{suffix}" for read in _PACKAGE_READS for suffix in ("", "ByDigest")),
+        "listVersions",
+        "deletePackage",
+    )
+    headers = ("Location", "ETag")
+    return (
+        document(201, "The package is made.", "Package", *headers, leads_to=following),
+        document(200, "The version was this package already; nothing changed.", "Package", *headers),
+    )
 
 
 def byte_answers(*media_types: str) -> tuple[Answer, ...]:

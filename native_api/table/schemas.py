@@ -15,7 +15,14 @@ SCHEMAS: tuple[Operation, ...] = (
         Resource.SCHEMA,
         "Register the JSON Schema (2020-12) of a variant's metadata",
         (
-            document(201, "A new version is in force.", "RegisteredSchema", "Location", "ETag"),
+            document(
+                201,
+                "A new version is in force.",
+                "RegisteredSchema",
+                "Location",
+                "ETag",
+                leads_to=("getSchema", "deleteSchema"),
+            ),
             document(200, "The document is in force already.", "RegisteredSchema", "Location", "ETag"),
         ),
         body=Body((JSON, "application/schema+json"), {"type": ["object", "boolean"]}),

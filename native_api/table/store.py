@@ -47,6 +47,7 @@ STORE: tuple[Operation, ...] = (
             "false, null. All must hold; an array matches by any element.",
             spread=True,
         ),
+        kinds=frozenset({ErrorKind.NAME_INVALID}),
     ),
     Operation(
         "listEvents",

@@ -27,7 +27,17 @@ UPLOADS: tuple[Operation, ...] = (
         "POST",
         Resource.UPLOADS,
         "Open an upload",
-        (document(201, "The upload is open.", "Upload", "Location", "Upload-Offset", "Upload-Expires"),),
+        (
+            document(
+                201,
+                "The upload is open.",
+                "Upload",
+                "Location",
+                "Upload-Offset",
+                "Upload-Expires",
+                leads_to=("getUpload", "appendToUpload", "completeUpload", "cancelUpload"),
+            ),
+        ),
         description="A tus 1.0 creation works here too: `Tus-Resumable: 1.0.0`, `Upload-Length`, and "
         "optionally `Upload-Metadata` with `repository` and `digest`, and a first part of the bytes as "
         f"`{TUS_OCTETS}`.",
@@ -65,15 +75,23 @@ UPLOADS: tuple[Operation, ...] = (
         parameters=(
             Parameter("Upload-Offset", shapes.SIZE, "Where the bytes belong.", "header", required=True),
         ),
-        body=Body((TUS_OCTETS, OCTETS)),
-        kinds=UPLOAD_WRITE | {ErrorKind.UPLOAD_UNKNOWN, ErrorKind.OFFSET_MISMATCH},
+        body=Body((TUS_OCTETS, OCTETS), required=False),
+        kinds=UPLOAD_WRITE | {ErrorKind.UPLOAD_UNKNOWN, ErrorKind.OFFSET_MISMATCH, ErrorKind.CONFLICT},
     ),
     Operation(
         "completeUpload",
         "POST",
         Resource.UPLOAD_COMPLETE,
         "Commit an upload under its content address",
-        (document(201, "The content is stored. Repeatable for 24 hours.", "Content", "Location"),),
+        (
+            document(
+                201,
+                "The content is stored. Repeatable for 24 hours.",
+                "Content",
+                "Location",
+                leads_to=("getContent", "listLocations", "restoreContent"),
+            ),
+        ),
         body=Body((JSON,), shapes.ref("CompleteUpload"), required=False),
         kinds=JSON_BODY | UPLOAD_WRITE | {ErrorKind.UPLOAD_UNKNOWN, ErrorKind.UPLOAD_INCOMPLETE},
     ),
@@ -83,6 +101,13 @@ UPLOADS: tuple[Operation, ...] = (
         Resource.UPLOAD,
         "Drop an upload and its bytes",
         (Answer(204, "It is gone."),),
-        kinds=frozenset({ErrorKind.UPLOAD_UNKNOWN, ErrorKind.UPLOAD_BUSY, ErrorKind.PRECONDITION_FAILED}),
+        kinds=frozenset(
+            {
+                ErrorKind.UPLOAD_UNKNOWN,
+                ErrorKind.UPLOAD_BUSY,
+                ErrorKind.CONFLICT,
+                ErrorKind.PRECONDITION_FAILED,
+            }
+        ),
     ),
 )

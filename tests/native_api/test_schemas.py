@@ -88,6 +88,13 @@ async def test_what_is_no_schema_is_refused(world: World) -> None:
     assert (large.status_code, large.json()["kind"]) == (413, "too_large")
 
 
+async def test_a_schema_with_numbers_beyond_integers_is_read_back(world: World) -> None:
+    schema = {"maximum": 1e20, "minimum": -0.5}
+    assert (await world.http.put(f"{SCHEMAS}/{RUN}", json=schema)).status_code == 201
+    assert (await world.http.get(f"{SCHEMAS}/{RUN}")).json()["schema"] == schema
+    assert len((await world.http.get(SCHEMAS)).json()["items"]) == 1
+
+
 async def test_schemas_are_listed_by_variant_in_pages(world: World) -> None:
     for variant in ("b.v1", "a.v1", "c+x&y.v1"):
         assert (await world.http.put(f"{SCHEMAS}/{variant}", json={})).status_code == 201

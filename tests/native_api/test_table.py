@@ -121,6 +121,11 @@ def test_all_schemas_are_json_schema_2020_12_and_their_patterns_compile() -> Non
         Draft202012Validator.check_schema(schema)
 
 
+def test_answers_lead_to_operations_that_exist() -> None:
+    ids = {operation.id for operation in OPERATIONS}
+    assert all(set(answer.leads_to) <= ids for operation in OPERATIONS for answer in operation.answers)
+
+
 def test_headers_of_answers_are_known() -> None:
     for operation in OPERATIONS:
         for answer in operation.answers:

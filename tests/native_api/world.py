@@ -125,6 +125,7 @@ async def open_world(
         try:
             yield world
         finally:
+            await http.aclose()
             listening.close()
             await server.shutdown(1.0)
             await listening.wait_closed()
