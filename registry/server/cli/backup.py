@@ -14,7 +14,8 @@ copy a store into a folder, also beside a running server
 
 The copy is consistent and verified, and is a data folder itself: `serve --data FOLDER` opens it. A second
 backup into the same folder copies only what is new. A store whose database is a PostgreSQL server is
-backed up with that server's tools. Exit code 0: complete; 1: some content could not be read; 2: could not run.
+backed up with that server's tools. Exit code 0: complete; 1: some content could not be read; 2: could
+not run.
 
 examples:
   artifact-store backup --data ./data /mnt/backup/artifacts
