@@ -12,6 +12,7 @@ from pathlib import Path
 import native_api
 import oci
 from registry.control import Limits, RepositoryPolicy, Store, open_store
+from registry.control.sql.inspection import open_uploads
 from registry.dataplane import DataPlaneSettings, open_local
 from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
@@ -128,9 +129,11 @@ class _Scrape:
         from registry.server.exposition import render
 
         disk = os.statvfs(self._data)
+        database = self._store.core.database
         gauges = {
             "storage_free_bytes": ("Free on the data folder's file system", disk.f_bavail * disk.f_frsize),
             "storage_total_bytes": ("Size of that file system", disk.f_blocks * disk.f_frsize),
-            "ledger_head": ("Sequence number of the last event", await self._store.core.database.head()),
+            "ledger_head": ("Sequence number of the last event", await database.head()),
+            "uploads_open": ("Upload sessions that are not complete", await open_uploads(database)),
         }
         return render(self._board, gauges, program_version())

@@ -1,15 +1,18 @@
 """`artifact-store serve`: how it begins, answers, drains and ends."""
 
+import hashlib
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from registry.server.folder import lock_exclusive
@@ -214,6 +217,7 @@ def test_metrics_count_requests_and_bytes(server: Running) -> None:
     assert server.metric("request_duration_seconds_count", face="oci", route="upload") == 2
     assert server.metric("bytes_in_total", face="oci") <= 5
     assert server.metric("storage_free_bytes") > 0
+    assert server.metric("uploads_open") == 1
     assert server.metric("ledger_batch_mutations_count") > 0
     assert server.metric("worker_resident_bytes", worker="0") > 2**20
 
@@ -291,3 +295,26 @@ def start_cpu(folder: Path) -> float:
         assert client.get("/v2/").status_code == 200
         fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_tls_without_a_proxy(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-keyout", str(key), "-out", str(cert)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    content = os.urandom(300_000)
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    with serving(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key)) as server:
+        assert server.url.startswith("https://")
+        trust = ssl.create_default_context(cafile=str(cert))
+        with httpx.Client(base_url=server.url, verify=trust, trust_env=False) as client:
+            location = client.post("/v2/tls/blobs/uploads/").headers["Location"]
+            assert client.put(location, params={"digest": digest}, content=content).status_code == 201
+            assert client.get(f"/v2/tls/blobs/{digest}").content == content
+        assert server.stop() == 0

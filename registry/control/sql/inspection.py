@@ -1,4 +1,4 @@
-"""What a database is like, without changing it: for `doctor`."""
+"""What a database is like, without changing it: for `doctor` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from registry.contract.errors import StoreError
 from registry.control.sql import migrate
+from registry.control.sql.database import Database
 from registry.control.sql.faults import translate
 
 
@@ -32,6 +33,12 @@ async def schema_of(where: str | Path) -> tuple[str | None, str]:
         raise
     except Exception as error:
         raise translate(error) from error
+
+
+async def open_uploads(database: Database) -> int:
+    """Upload sessions that are not complete. Counted by the index that holds just these."""
+    row = await database.fetch_one("SELECT count(*) FROM uploads WHERE content IS NULL", {})
+    return int(row[0]) if row else 0
 
 
 def _sqlite(path: Path) -> str | None:
