@@ -90,17 +90,19 @@ class Face:
         self._limits = limits or Limits()
 
     async def handle(self, request: web.BaseRequest, session: Session) -> web.StreamResponse:
-        """Answer `request` as `session`'s principal may. Raises nothing but cancellation."""
+        """Answer `request` as `session`'s principal may. Raises only for a client that is gone."""
         try:
             return await self._dispatch(request, session)
         except StoreError as error:
             if request.writer.output_size:
-                return _cut_off(request)
+                raise _cut_off(request, error) from error
             return await answer_early(request, _refusal(request, error))
-        except Exception:
-            _logger.exception("%s %s failed", request.method, request.path)
+        except Exception as error:
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError("the client is gone") from error
             if request.writer.output_size:
-                return _cut_off(request)
+                raise _cut_off(request, error) from error
+            _logger.exception("%s %s failed", request.method, request.path)
             return await answer_early(request, _refusal(request, internal()))
 
     def refuse(self, request: web.BaseRequest, error: StoreError) -> web.StreamResponse:
@@ -132,8 +134,9 @@ def _refusal(request: web.BaseRequest, error: StoreError) -> web.StreamResponse:
     return send_bytes(request, STATUS[error.kind].status, render.encode(problem(error)), headers)
 
 
-def _cut_off(request: web.BaseRequest) -> web.StreamResponse:
-    """End the connection: an answer that has started can no longer become an error."""
+def _cut_off(request: web.BaseRequest, error: Exception) -> ConnectionResetError:
+    """End the connection, since the answer has started; aiohttp takes the result for a client that left."""
+    _logger.error("the answer to %s %s broke off", request.method, request.path, exc_info=error)
     if request.transport is not None:
         request.transport.abort()
-    return web.StreamResponse(status=500)
+    return ConnectionResetError("failed after the answer had begun")

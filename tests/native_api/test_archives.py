@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import subprocess
 import tarfile
@@ -14,11 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
+from native_api import Limits
 from native_api.archives import Entry, tar_pieces, zip_pieces
 from registry.contract.dataplane import OpenFile
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.model import FileEntry
-from tests.native_api.world import ROOT, World
+from tests.native_api.world import ROOT, World, open_world
 
 PACKAGES = f"{ROOT}/packages"
 FILES = {
@@ -159,3 +162,22 @@ async def test_a_zip_of_more_than_four_gibibytes_is_a_zip64(tmp_path: Path) -> N
     with zipfile.ZipFile(target) as archive:
         assert [info.file_size for info in archive.infolist()] == [zeros.size, 3]
         assert archive.read("after") == b"\0\0\0"
+
+
+async def test_a_reader_that_stalls_is_cut_off(tmp_path: Path) -> None:
+    async with open_world(tmp_path, limits=Limits(stall_timeout=0.3)) as world:
+        await world.put_package("app:v1", {"a": bytes(24 << 20)})
+        quiet = len(asyncio.all_tasks())
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=2**16)
+        writer.write(f"GET {PACKAGES}/app:v1/archive.zip HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(1.5)
+        got = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(1 << 20):
+                got += len(piece)
+        assert got < 24 << 20
+        writer.close()
+        async with asyncio.timeout(5):
+            while len(asyncio.all_tasks()) > quiet:
+                await asyncio.sleep(0.05)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from tests.native_api.world import ROOT, World
+from tests.native_api.world import ROOT, World, sha256
 
 PACKAGES = f"{ROOT}/packages"
 TITLE = "org.opencontainers.image.title"
@@ -113,6 +114,69 @@ async def test_signatures_under_tags_of_the_digest_are_listed_first(world: World
 async def test_referrers_of_what_is_not_there_are_404(world: World) -> None:
     answer = await world.http.get(f"{PACKAGES}/art:v1/referrers")
     assert (answer.status_code, answer.json()["kind"]) == (404, "package_unknown")
+
+
+async def test_what_is_pushed_over_the_registry_face_reads_as_a_package(world: World) -> None:
+    blobs = {}
+    for data in (b"{}", b"hello from oras"):
+        digest = str(sha256(data))
+        pushed = await world.http.post(f"/v2/team/art/blobs/uploads/?digest={digest}", content=data)
+        assert pushed.status_code == 201
+        blobs[data] = {"mediaType": "text/plain", "digest": digest, "size": len(data)}
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {**blobs[b"{}"], "mediaType": "application/vnd.oci.empty.v1+json"},
+            "layers": [{**blobs[b"hello from oras"], "annotations": {TITLE: "hi.txt"}}],
+        }
+    ).encode()
+    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    assert (
+        await world.http.put("/v2/team/art/manifests/v1", content=manifest, headers=headers)
+    ).status_code == 201
+    package = (await world.http.get(f"{PACKAGES}/team/art:v1")).json()
+    assert package["manifest_digest"] == str(sha256(manifest))
+    assert (await world.http.get(package["files"][0]["links"]["self"])).content == b"hello from oras"
+    assert (await world.http.get(package["files"][0]["links"]["self"])).headers[
+        "Content-Type"
+    ] == "text/plain"
+
+
+async def test_a_package_is_pulled_over_the_registry_face(world: World) -> None:
+    package = await world.put_package(
+        "team/app:v1", {"dir/a.txt": b"hello"}, variant="x.v1", labels={"k": "v"}
+    )
+    pulled = await world.http.get(package["links"]["oci"])
+    assert pulled.headers["Docker-Content-Digest"] == package["manifest_digest"]
+    manifest = pulled.json()
+    (layer,) = manifest["layers"]
+    assert layer["annotations"][TITLE] == "dir/a.txt"
+    assert (await world.http.get(f"/v2/team/app/blobs/{layer['digest']}")).content == b"hello"
+    config = await world.http.get(f"/v2/team/app/blobs/{manifest['config']['digest']}")
+    assert config.content == (await world.http.get(package["links"]["manifest"])).content
+    note = await world.put_package("team/app:note", {}, variant="note.v1", subject=package["manifest_digest"])
+    referrers = await world.http.get(f"/v2/team/app/referrers/{package['manifest_digest']}")
+    assert [item["digest"] for item in referrers.json()["manifests"]] == [note["manifest_digest"]]
+
+
+async def test_a_variants_schema_holds_for_what_comes_over_the_registry_face(world: World) -> None:
+    schema = {"type": "object", "required": ["score"]}
+    assert (await world.http.put(f"{ROOT}/schemas/run.v1", json=schema)).status_code == 201
+    for config, status in ((b'{"score": 1}', 201), (b'{"other": 1}', 400)):
+        descriptor = await world.push_blob("art", config)
+        manifest = {
+            "schemaVersion": 2,
+            "artifactType": "application/vnd.run.v1",
+            "config": {**descriptor, "mediaType": "application/json"},
+            "layers": [],
+        }
+        answer = await world.http.put(
+            "/v2/art/manifests/latest",
+            json=manifest,
+            headers={"Content-Type": "application/vnd.oci.image.manifest.v1+json"},
+        )
+        assert answer.status_code == status
 
 
 async def digests(world: World, path: str, **query: Any) -> list[str]:

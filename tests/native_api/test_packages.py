@@ -38,6 +38,7 @@ async def test_a_package_is_made_of_stored_content(world: World) -> None:
     assert [entry["relative_path"] for entry in package["files"]] == ["data.bin", "report/index.html"]
     assert [entry["media_type"] for entry in package["files"]] == ["application/octet-stream", "text/html"]
     assert [entry["size"] for entry in package["files"]] == [2, 6]
+    assert {entry["content_address"] for entry in package["files"]} == {f["content_address"] for f in files}
     assert package["links"]["oci"] == "/v2/team/sub/app/manifests/v1"
     assert (await world.http.get(f"{PACKAGES}/team/sub/app:v1")).json() == package
     for entry in package["files"]:

@@ -15,6 +15,7 @@ import httpx
 from aiohttp import web
 from blake3 import blake3
 
+import oci
 from native_api import Face, Limits
 from registry.contract.digest import Digest
 from registry.contract.manifest import OCI_INDEX, OCI_MANIFEST
@@ -112,9 +113,10 @@ async def open_world(
     store = await open_store(dataplane, folder / "store.db", limits=store_limits, clock=clock)
     session = store.for_principal(await store.principal("somebody"))
     other = store.for_principal(await store.principal("somebody else"))
-    face = Face(limits)
+    native, registry = Face(limits), oci.Face()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        face = registry if request.path.startswith("/v2") else native
         return await face.handle(request, other if world.as_other else session)
 
     server = web.Server(handle, auto_decompress=False, lingering_time=1.0)
