@@ -38,7 +38,7 @@ def page(
     limit: int,
 ) -> Page[Descriptor]:
     """One page, oldest first. `after` is the key of the last page's end; what cannot be one is the start."""
-    same = lookups.rows(connection, lookups.DIGESTS_OF_SAME, repository=repository, digest=str(subject))
+    same = statements.rows(connection, lookups.DIGESTS_OF_SAME, repository=repository, digest=str(subject))
     digests = [row[0] for row in same] or [str(subject)]
     parameters: dict[str, Any] = {
         "repository": repository,

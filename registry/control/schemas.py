@@ -17,7 +17,7 @@ from registry.contract.package_rules import check_variant
 from registry.control import recording
 from registry.control.access import Action, Caller
 from registry.control.paging import page_by_key
-from registry.control.sql import lookups
+from registry.control.sql import statements
 from registry.control.sql.projection import SchemaDocument
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_schema
@@ -49,10 +49,10 @@ class SchemaService:
         content = await self._core.dataplane.put(DEFAULT_DOMAIN, data)
 
         def change(tx: Transaction) -> tuple[RegisteredSchema, bool]:
-            current = lookups.first(tx.connection, _CURRENT, variant=variant)
+            current = statements.first(tx.connection, _CURRENT, variant=variant)
             if current is not None and current[3] == str(content.blake3):
                 return _schema(current), False
-            newest = lookups.first(tx.connection, _NEWEST, variant=variant)
+            newest = statements.first(tx.connection, _NEWEST, variant=variant)
             version = (newest[0] or 0) + 1 if newest else 1
             recording.record_content(tx, DEFAULT_DOMAIN, content)
             tx.emit(SchemaRegistered(variant, version, content.blake3), SchemaDocument(data.decode()))
@@ -74,7 +74,7 @@ class SchemaService:
         self._caller.may(Action.SCHEMA)
 
         def change(tx: Transaction) -> None:
-            if lookups.first(tx.connection, _CURRENT, variant=variant) is None:
+            if statements.first(tx.connection, _CURRENT, variant=variant) is None:
                 raise _unknown(variant)
             tx.emit(SchemaRemoved(variant))
 

