@@ -69,7 +69,7 @@ async def search(exchange: Exchange, _name: Nothing) -> web.StreamResponse:
     query = exchange.query
     repository = query.text("repository")
     wanted = Search(
-        variant=query.text("variant"),
+        variant=query.variant("variant"),
         repository=parse_repository(repository) if repository is not None else None,
         created_after=query.time("created_after"),
         fields=query.fields,

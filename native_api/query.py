@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from native_api.table.operation import Operation
 from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.package_rules import check_variant
 
 _FIELD = re.compile(r"(?:label|metadata)\..+", re.DOTALL)
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -42,6 +43,14 @@ class Query:
         if value == "":
             raise _refused(name, "must not be empty")
         return value
+
+    def variant(self, name: str) -> str | None:
+        """The name of a kind of package."""
+        value = self.values.get(name)
+        try:
+            return check_variant(value) if value is not None else None
+        except StoreError as error:
+            raise _refused(name, f"is refused: {error.message}") from None
 
     def integer(self, name: str, least: int, most: int, default: int) -> int:
         text = self.values.get(name)

@@ -105,6 +105,7 @@ async def test_a_deleted_package_is_found_no_more(runs: World) -> None:
     [
         "varient=x",
         "variant=",
+        "variant=a%20b",
         "repository=No",
         "created_after=now",
         "metadata.=1",
