@@ -22,6 +22,8 @@ from registry.http.send import send_bytes, send_reading
 NO_CACHE = "no-cache"
 #: What is named by its digest never changes, and is still only for who may read it.
 IMMUTABLE = "private, max-age=31536000, immutable"
+#: Stored HTML or SVG is shown without scripts, forms or this server's origin.
+SANDBOX = "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Exchange:
         return send_bytes(self.request, status, headers=headers or {})
 
     async def reading(self, reading: Reading, headers: Mapping[str, str]) -> web.StreamResponse:
-        """Answer with stored bytes or a range of them."""
-        return await send_reading(self.request, reading, headers, stall_timeout=self.limits.stall_timeout)
+        """Answer with stored bytes or a range of them, which no browser may run as this server's own page."""
+        sandboxed = {**headers, "Content-Security-Policy": SANDBOX}
+        return await send_reading(self.request, reading, sandboxed, stall_timeout=self.limits.stall_timeout)
 
     def body(self) -> AsyncIterator[bytes]:
         """The request's body as it arrives."""

@@ -92,3 +92,9 @@ async def test_a_cold_location_is_409_until_it_is_restored(world: World) -> None
     (place,) = (await world.http.get(f"{ROOT}/content/{address}/locations")).json()["items"]
     assert place["restore_status"] == asked.json()["restore_status"] == "available"
     assert (await world.http.get(f"{ROOT}/content/{address}")).content == DATA
+
+
+async def test_a_browser_does_not_run_stored_bytes_as_a_page_of_the_server(world: World) -> None:
+    address = await world.put_content(b"<script>alert(1)</script>")
+    answer = await world.http.get(f"{ROOT}/content/{address}")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
