@@ -44,9 +44,9 @@ test: $(DEV_STAMP) ## everything: check's steps, the pinned real clients, all te
 	$(BIN)/python -m conformance.clients.install
 	$(PYTEST) tests conformance -n auto --dist loadfile
 
-conformance: $(DEV_STAMP) ## suites and real clients against a server
+conformance: $(DEV_STAMP) ## suites and real clients against a server; writes the tables of conformance/README.md
 	$(BIN)/python -m conformance.clients.install
-	$(PYTEST) conformance
+	WRITE_TABLE=1 $(PYTEST) conformance
 
 # The lock for the server holds the same versions as the one for development, and less.
 COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url \

@@ -1,76 +1,21 @@
 """The suite itself: it finds the known failures of a real registry, and fails nothing that it does right."""
 
 import json
-import os
-import socket
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree
 
-import httpx
 import pytest
 
+from conformance.distribution import free_port
 from conformance.oci_suite import Report, Verdict, as_json, as_junit, as_markdown, run
 from conformance.oci_suite.cli import main
 from conformance.oci_suite.plan import Plan, Profile
 from conformance.oci_suite.runner import collect
 
-DISTRIBUTION = Path(__file__).parents[1] / ".tools" / "bin" / "registry"
 SAMPLE = (
     r"^(pull/(blobs|ranges|manifests/pull)|push/(blobs|digest|chunked|mount|subject|tag-parameter|tags)/"
     r"|push/manifests/(push|foreign_layers)\[|discovery/(tags|referrers)/|management/(tags|blobs)/)"
 )
-CONFIGURATION = """
-version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
-http: {{addr: "{address}", secret: one}}
-"""
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def distribution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the registry `distribution`, fresh."""
-    if not DISTRIBUTION.exists():
-        missing = f"{DISTRIBUTION} is not there; the clients' script builds it where Go is installed"
-        if os.environ.get("REQUIRE") == "all":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    folder, address = tmp_path_factory.mktemp("distribution"), f"127.0.0.1:{_free_port()}"
-    settings = folder / "config.yml"
-    settings.write_text(CONFIGURATION.format(root=folder / "data", address=address))
-    environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [DISTRIBUTION, "serve", settings], env=environment, stdout=log, stderr=log
-        ) as server,
-    ):
-        try:
-            _wait_for(f"http://{address}/v2/", server)
-            yield f"http://{address}"
-        finally:
-            server.terminate()
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        assert server.poll() is None, "the registry ended"
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(f"{url} does not answer")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +86,7 @@ def test_every_check_has_a_name_of_its_own(profile: Profile) -> None:
 
 
 def test_an_address_without_a_registry_cannot_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--url", f"http://127.0.0.1:{_free_port()}"]) == 2
+    assert main(["--url", f"http://127.0.0.1:{free_port()}"]) == 2
     assert "does not answer" in capsys.readouterr().err
 
 

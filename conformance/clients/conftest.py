@@ -1,7 +1,6 @@
-"""Fixtures of the walk: one server and one set of material a run, a fresh home and repository name a test."""
+"""Fixtures of the walk: one set of material a run, a fresh home and repository name a test."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +8,9 @@ import httpx
 import pytest
 
 from conformance.clients import material
-from conformance.clients.server import Server, program, started
-from conformance.clients.settings import from_environment
 from conformance.clients.shell import Shell, open_shell
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The registry to walk: ARTIFACT_STORE_URL, or the product, started for this run."""
-    url = from_environment().url
-    if url is not None:
-        yield Server(url.rstrip("/"))
-        return
-    artifact_store = program()
-    if artifact_store is None:
-        pytest.fail("artifact-store is not installed: run `make setup`, or set ARTIFACT_STORE_URL")
-    with started(artifact_store, tmp_path_factory.mktemp("server")) as ours:
-        yield ours
+from conformance.server import Server
+from conformance.settings import from_environment
 
 
 @pytest.fixture

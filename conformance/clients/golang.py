@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from conformance.clients.pins import GoDriver, GoTool
-from conformance.clients.settings import TOOLS
+from conformance.settings import TOOLS
 
 BIN = TOOLS / "bin"
 STAMPS = TOOLS / "stamps"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from conformance.clients.server import Server
+from conformance.server import Server
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"

@@ -14,7 +14,7 @@ from typing import Literal
 
 from conformance.clients import debian, golang
 from conformance.clients.pins import TOOLS, DebianTool, GoDriver, GoTool, Tool
-from conformance.clients.settings import from_environment
+from conformance.settings import from_environment
 
 State = Literal["present", "installed", "missing", "failed"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.clients.server import Server
+from conformance.server import Server
 
 TIME_LIMIT_S = 600.0
 SHOWN_CHARACTERS = 4000

@@ -10,9 +10,9 @@ import pytest
 
 from conformance.clients import images, material
 from conformance.clients.curl import JSON, Curl, open_curl
-from conformance.clients.server import Server
 from conformance.clients.shell import Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 SBOM = "application/vnd.example.sbom"
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from conformance.clients import images
-from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 HTTP = "--allow-http-registry"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from conformance.clients import images
-from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 Crane = Callable[..., Result]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from conformance.clients import images
-from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 Docker = Callable[..., Result]
 

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from conformance.clients import material
-from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 VERSION = "1.2.3+build.5"
 ARCHIVE = f"walk-{VERSION}.tgz"

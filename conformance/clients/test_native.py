@@ -10,8 +10,8 @@ import pytest
 
 from conformance.clients import material
 from conformance.clients.curl import JSON, Curl, open_curl
-from conformance.clients.server import Server
 from conformance.clients.shell import Shell
+from conformance.server import Server
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from conformance.clients import material
-from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 TYPE = "application/vnd.example.evidence"
 SBOM = "application/vnd.example.sbom"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from conformance.clients import images, material
-from conformance.clients.server import Server
 from conformance.clients.shell import Result, Shell
 from conformance.clients.tools import need
+from conformance.server import Server
 
 TYPE = "application/vnd.example.report"
 

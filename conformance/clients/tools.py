@@ -7,7 +7,7 @@ import pytest
 
 from conformance.clients.golang import BIN
 from conformance.clients.pins import TOOLS, DebianTool
-from conformance.clients.settings import from_environment
+from conformance.settings import from_environment
 
 PINNED = {tool.name for tool in TOOLS if not isinstance(tool, DebianTool)}
 OPTIONAL = {"oras", "notation", "docker"} | {

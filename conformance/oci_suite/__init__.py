@@ -2,7 +2,7 @@
 
 from .outcome import Outcome, Report, Verdict
 from .plan import Level, Profile
-from .runner import CannotRunError, run
+from .runner import CannotRunError, as_edition, run
 from .writers import as_json, as_junit, as_markdown
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Profile",
     "Report",
     "Verdict",
+    "as_edition",
     "as_json",
     "as_junit",
     "as_markdown",

@@ -67,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "-k", dest="pattern", metavar="PATTERN", help="only checks whose name this expression finds"
     )
+    made.add_argument(
+        "--jobs", type=int, default=4, metavar="N", help="checks tried at once (default: %(default)s)"
+    )
     made.add_argument("--list", action="store_true", help="print the checks and stop")
     made.add_argument("--verbose", action="store_true", help="print passes and skips too")
     for name in WRITERS:
@@ -101,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             repo_prefix=plan.repo_prefix,
             pattern=plan.pattern,
             headers=headers,
+            jobs=options.jobs,
             told=tell,
         )
     except CannotRunError as problem:

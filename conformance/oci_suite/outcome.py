@@ -23,6 +23,7 @@ class Outcome:
     section: str
     endpoint: str
     level: Level
+    algorithm: str  # "" where it is about none in particular
     says: str
     verdict: Verdict
     seconds: float

@@ -30,3 +30,4 @@ class Plan:
     repo_prefix: str = "conformance"
     pattern: str | None = None  # a regular expression searched in each check's name
     headers: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 4  # checks tried at once; 1 for a registry that is to be spared

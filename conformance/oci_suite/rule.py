@@ -57,6 +57,12 @@ class Case:
     rule: Rule
     values: tuple[Any, ...]
 
+    @property
+    def algorithm(self) -> str:
+        """The digest algorithm it is about; "" where any would do."""
+        pairs = zip(self.rule.axes, self.values, strict=True)
+        return next((str(value) for axis, value in pairs if axis is algorithms), "")
+
     def run(self, bench: Bench) -> None:
         """Try it; raises MismatchError (not satisfied) or Skip."""
         self.rule.body(bench, *self.values)

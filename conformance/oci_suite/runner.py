@@ -3,7 +3,9 @@
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from .bench import Bench
 from .checks import RULES
@@ -12,6 +14,9 @@ from .outcome import Outcome, Report, Verdict
 from .plan import Plan, Profile
 from .rule import Case, Skip
 from .wire import Wire
+
+#: Sections tried when nothing else runs: lists of the whole registry, and what brings its own crowd.
+ALONE = ("catalog", "concurrency")
 
 
 class CannotRunError(Exception):
@@ -32,13 +37,15 @@ def run(
     repo_prefix: str = "conformance",
     pattern: str | None = None,
     headers: Mapping[str, str] | None = None,
+    jobs: int = 4,
     told: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Report:
     """Check a registry, in repositories under `repo_prefix` made for this run; raises CannotRunError.
 
-    `told` hears each outcome as it comes.
+    `jobs` checks are tried at once, each in repositories of its own. `told` hears each outcome, in the order
+    of the checks.
     """
-    plan = Plan(url, Profile(profile), tuple(algorithms), repo_prefix, pattern, headers or {})
+    plan = Plan(url, Profile(profile), tuple(algorithms), repo_prefix, pattern, headers or {}, jobs)
     start = time.monotonic()
     with Wire(url, plan.headers) as wire:
         try:
@@ -49,10 +56,34 @@ def run(
             raise CannotRunError(f"{url} wants credentials ({answer.status}); give them as a header")
         bench = Bench(plan, wire, uuid.uuid4().hex[:12])
         outcomes = []
-        for case in collect(plan):
-            outcomes.append(_try(case, bench))
-            told(outcomes[-1])
+        for outcome in _outcomes(collect(plan), bench):
+            outcomes.append(outcome)
+            told(outcome)
     return Report(plan, tuple(outcomes), time.monotonic() - start)
+
+
+def as_edition(report: Report, profile: Profile) -> Report:
+    """The report that a run of another profile would have been, taken from a run of `dev`.
+
+    No check behaves by profile: an edition only chooses the checks and says how binding each is, and `dev`
+    has all those of the releases.
+    """
+    plan = replace(report.plan, profile=profile)
+    levels = {case.name: case.level for case in collect(plan)}
+    outcomes = (replace(o, level=levels[o.name]) for o in report.outcomes if o.name in levels)
+    return Report(plan, tuple(outcomes), report.seconds)
+
+
+def _outcomes(cases: Sequence[Case], bench: Bench) -> Iterator[Outcome]:
+    """What becomes of each: those that may first, `jobs` at once, then the others one by one."""
+    together = [case for case in cases if case.rule.section not in ALONE]
+    alone = [case for case in cases if case.rule.section in ALONE]
+    pool = ThreadPoolExecutor(bench.plan.jobs)
+    try:
+        yield from pool.map(lambda case: _try(case, bench), together)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    yield from (_try(case, bench) for case in alone)
 
 
 def _try(case: Case, bench: Bench) -> Outcome:
@@ -67,6 +98,7 @@ def _try(case: Case, bench: Bench) -> Outcome:
             rule.section,
             rule.endpoint,
             case.level,
+            case.algorithm,
             rule.says,
             verdict,
             seconds,

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / ".tools"
 
 
@@ -13,9 +13,11 @@ class Settings:
     """How this run is to go."""
 
     url: str | None
-    """`ARTIFACT_STORE_URL`: the registry to walk; without it the walk starts its own server."""
+    """`ARTIFACT_STORE_URL`: the registry to try; without it the run starts the product."""
     require_all: bool
     """`REQUIRE=all`: a client that is missing is a failure. Set in CI, where a skip would hide one."""
+    write_table: bool
+    """`WRITE_TABLE=1`: write the results in README.md anew; without it they must be what the run finds."""
     big_mib: int
     """`BIG_MIB`: size of the big file. 64 is enough to need many chunks and cheap enough for every run."""
 
@@ -25,5 +27,6 @@ def from_environment() -> Settings:
     return Settings(
         url=os.environ.get("ARTIFACT_STORE_URL") or None,
         require_all=os.environ.get("REQUIRE") == "all",
+        write_table=os.environ.get("WRITE_TABLE") == "1",
         big_mib=int(os.environ.get("BIG_MIB", "64")),
     )

@@ -1,4 +1,4 @@
-"""The registry under the walk: one that runs already, or the product started for this run."""
+"""The registry that is tried: one that runs already, or the product started for this run."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conformance.clients.settings import ROOT
+from conformance.settings import ROOT
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 30.0
@@ -44,19 +44,28 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def program() -> Path | None:
-    """The product's program: of the environment that runs this, or of the checkout's own."""
+def program() -> Path:
+    """The product's program: of the environment that runs this, or of the checkout's own.
+
+    Raises RuntimeError where there is none.
+    """
     path = f"{Path(sys.executable).parent}:{ROOT / '.venv' / 'bin'}"
     found = shutil.which("artifact-store", path=path)
-    return Path(found) if found else None
+    if found is None:
+        raise RuntimeError("artifact-store is not installed: run `make setup`, or set ARTIFACT_STORE_URL")
+    return Path(found)
 
 
 @contextmanager
-def started(artifact_store: Path, folder: Path) -> Iterator[Server]:
-    """The product on a free port with its data in `folder`; afterwards it must end cleanly on SIGTERM."""
+def started(artifact_store: Path, folder: Path, *arguments: str) -> Iterator[Server]:
+    """The product on a free port with its data in `folder`; afterwards it must end cleanly on SIGTERM.
+
+    `arguments` are more of `artifact-store serve`.
+    """
     # Apart, since a line of one may otherwise land within a line of the other.
     said, log = folder / "server.out", folder / "server.log"
-    command = [str(artifact_store), "serve", "--data", str(folder / "data"), "--listen", "127.0.0.1:0"]
+    data = str(folder / "data")
+    command = [str(artifact_store), "serve", "--data", data, "--listen", "127.0.0.1:0", *arguments]
     with said.open("w") as out, log.open("w") as err:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err)
     try:
