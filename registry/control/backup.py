@@ -43,6 +43,7 @@ async def backup(
     """
     done = BackedUp()
     unfinished = database.with_name(f"{database.name}.unfinished")
+    _forget(unfinished)  # what a backup that was cut off has left
     await core.database.backup(str(unfinished))
     after = 0
     while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
@@ -51,8 +52,19 @@ async def backup(
             if content.state == PRESENT:
                 await _copy(core, target, content, done)
                 progress(done)
+    _forget_log(database)  # of a server that has run on the copy: it would be played into the new file
     unfinished.replace(database)
     return done
+
+
+def _forget(database: Path) -> None:
+    database.unlink(missing_ok=True)
+    _forget_log(database)
+
+
+def _forget_log(database: Path) -> None:
+    for suffix in ("-wal", "-shm", "-journal"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 async def _copy(core: Core, target: DataPlane, content: audit.KnownContent, done: BackedUp) -> None:

@@ -17,9 +17,11 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import is_non_distributable
 from registry.contract.names import Repository
 from registry.control.core import Core
-from registry.control.sql import audit, lookups
+from registry.control.rebuild import Rebuilt, complete
+from registry.control.sql import audit, lookups, replay
 from registry.control.sql.audit import KnownContent
 from registry.control.sql.lookups import AWAY, MISSING, PRESENT
+from registry.control.sql.scratch import open_scratch
 
 _AT_ONCE = 500
 
@@ -66,8 +68,32 @@ async def fsck(
         if fault is not None:
             done.faults.append(fault)
         progress(done)
+    if not structure_only and not any(fault.kind == "ledger" for fault in done.faults):
+        done.faults.extend([fault async for fault in _replay_faults(core)])
     await _count_unnamed(core, done)
     return done
+
+
+async def _replay_faults(core: Core) -> AsyncIterator[Fault]:
+    """Views that are not what the ledger says, told by replaying it beside them (A3)."""
+    head, found = await core.database.read(replay.head_and_fingerprints)
+    replayed = Rebuilt()
+    async with open_scratch() as scratch:
+        try:
+            while replayed.events < head:
+                limit = min(_AT_ONCE, head - replayed.events)
+                page = await core.database.read(partial(replay.envelopes, after=replayed.events, limit=limit))
+                replayed.events = await scratch.run(replay.project, page)
+        except LookupError as error:
+            yield Fault("ledger", f"the ledger cannot be replayed: {error}")
+            return
+        await complete(scratch, core.dataplane, replayed)
+        said = await scratch.run(replay.fingerprints)
+    # Without their bytes (a fault of its own) there is nothing to compare the rows of manifests with.
+    compared = set(said) - (replay.FROM_BYTES if replayed.faults or replayed.unread else set())
+    for name in sorted(compared):
+        if said[name] != found[name]:
+            yield Fault("views", f"the view {name} is not what the ledger says: run rebuild")
 
 
 async def _contents(core: Core) -> AsyncIterator[KnownContent]:

@@ -16,7 +16,7 @@ from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
 from registry.control.sql import lookups, statements
-from registry.control.sql.lookups import BlobRow, RepositoryRow
+from registry.control.sql.lookups import MISSING, BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
 
 _PRESENT = """
@@ -118,7 +118,9 @@ def store_manifest(
     """
     target = recording.ensure_repository(tx, core, repository)
     check_children(tx, core, repository, incoming.manifest)
+    before = tx.find_blob(target.domain, incoming.content.blake3)
     blob = recording.record_content(tx, target.domain, incoming.content)
+    details = details_of(incoming.manifest, incoming.package.manifest if incoming.package else None)
     known = tx.has_manifest(target, blob)
     if not known:
         package = incoming.package
@@ -131,10 +133,13 @@ def store_manifest(
                 package.digest if package else None,
                 package.schema_version if package else incoming.schema_version,
             ),
-            details_of(incoming.manifest, package.manifest if package else None),
+            details,
         )
     else:
         _check_media_type(tx, repository, blob.address, incoming.manifest.media_type)
+        if before is not None and before.state == MISSING:
+            # A rebuild that ran without the bytes has left out what they say.
+            tx.restore_details(target, blob, details)
     for event in _moves(tx, core, target, blob, incoming.digest, tags):
         tx.emit(event)
     return not known

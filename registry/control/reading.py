@@ -10,6 +10,7 @@ from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import recording
 from registry.control.core import Core
+from registry.control.sql import lookups
 from registry.control.sql.lookups import AWAY, MISSING, BlobRow
 
 
@@ -84,12 +85,22 @@ async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, 
     try:
         data = await core.dataplane.get(domain, address, limit)
     except StoreError as error:
-        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+        if error.kind is ErrorKind.TOO_LARGE:
+            if not await _has_grown(core, domain, address, limit):
+                raise
+        elif error.kind is not ErrorKind.CONTENT_UNKNOWN:
             raise
         await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
         return None
     core.manifest_cache.add(domain, address, data)
     return data
+
+
+async def _has_grown(core: Core, domain: DomainId, address: Digest, limit: int) -> bool:
+    """Whether bytes beyond `limit` are corrupt, since the content itself is not as large."""
+    parameters = {"domain": domain, "content_address": str(address)}
+    row = await core.database.fetch_one(lookups.BLOB_BY_ADDRESS, parameters)
+    return row is not None and BlobRow.of(row).size <= limit
 
 
 def absence(kind: ErrorKind, digest: Digest | str) -> StoreError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane
 from registry.contract.errors import ErrorKind, StoreError
@@ -17,20 +18,37 @@ from registry.contract.package import MAX_PACKAGE_BYTES, decode_package
 from registry.control.details import ManifestDetails, details_of
 from registry.control.schemas import LARGEST_SCHEMA
 from registry.control.sql import replay
-from registry.control.sql.opening import Offline, open_offline
+from registry.control.sql.opening import open_offline
+
+T = TypeVar("T")
 
 _AT_ONCE = 1000
+
+#: What is wrong with one content and not with the storage. It must not stand in the way of all others.
+_UNREADABLE = frozenset(
+    {
+        ErrorKind.CONTENT_UNKNOWN,
+        ErrorKind.RESTORE_REQUIRED,
+        ErrorKind.TOO_LARGE,
+        ErrorKind.MANIFEST_INVALID,
+        ErrorKind.DIGEST_INVALID,
+        ErrorKind.VALIDATION_FAILED,
+        ErrorKind.PACKAGE_TOO_LARGE,
+    }
+)
 
 
 @dataclass(slots=True)
 class Rebuilt:
     """What a rebuild did.
 
-    `differing` names views that were not as the ledger says, `faults` what bytes were not there.
+    `differing` names views that were not as the ledger says, `faults` what bytes were not there. `unread`
+    manifests are missing as the ledger says itself.
     """
 
     events: int = 0
     manifests: int = 0
+    unread: int = 0
     differing: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -51,15 +69,30 @@ async def rebuild(
         while (reached := await offline.run(replay.replay, after, _AT_ONCE)) != after:
             after = done.events = reached
             progress(done)
-        await _complete_manifests(offline, dataplane, done, progress)
-        await _complete_schemas(offline, dataplane, done)
+        await complete(offline, dataplane, done, progress)
         rebuilt = await offline.run(replay.fingerprints)
         done.differing = sorted(name for name, sums in rebuilt.items() if before.get(name) != sums)
     return done
 
 
+class Views(Protocol):
+    """Where views are being built."""
+
+    async def run(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Run `step(connection, *arguments)`."""
+        ...
+
+
+async def complete(
+    offline: Views, dataplane: DataPlane, done: Rebuilt, progress: Callable[[Rebuilt], None] = lambda _: None
+) -> None:
+    """Add what bytes say to views into which a ledger has been replayed."""
+    await _complete_manifests(offline, dataplane, done, progress)
+    await _complete_schemas(offline, dataplane, done)
+
+
 async def _complete_manifests(
-    offline: Offline, dataplane: DataPlane, done: Rebuilt, progress: Callable[[Rebuilt], None]
+    offline: Views, dataplane: DataPlane, done: Rebuilt, progress: Callable[[Rebuilt], None]
 ) -> None:
     after = 0
     while manifests := await offline.run(replay.live_manifests, after, _AT_ONCE):
@@ -75,28 +108,32 @@ async def _complete_manifests(
 async def _details(
     dataplane: DataPlane, manifest: replay.LiveManifest, done: Rebuilt
 ) -> ManifestDetails | None:
-    """None when the bytes are gone: a fault, unless the ledger says so itself."""
+    """None when the bytes cannot be had: a fault, unless the ledger says so itself."""
     try:
         data = await dataplane.get(manifest.domain, manifest.address, manifest.size)
         package = None
         if manifest.package_digest is not None:
             config = await dataplane.get(manifest.domain, manifest.package_digest, MAX_PACKAGE_BYTES)
             package = decode_package(config)
+        return details_of(parse_manifest(data, manifest.media_type), package)
     except StoreError as error:
-        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+        if error.kind not in _UNREADABLE:
             raise
-        if not manifest.missing:
+        if manifest.missing:
+            done.unread += 1
+        elif error.kind is ErrorKind.CONTENT_UNKNOWN:
             done.faults.append(f"the bytes of manifest {manifest.address} are not there")
+        else:
+            done.faults.append(f"manifest {manifest.address} cannot be read: {error.message}")
         return None
-    return details_of(parse_manifest(data, manifest.media_type), package)
 
 
-async def _complete_schemas(offline: Offline, dataplane: DataPlane, done: Rebuilt) -> None:
+async def _complete_schemas(offline: Views, dataplane: DataPlane, done: Rebuilt) -> None:
     for schema in await offline.run(replay.live_schemas):
         try:
             data = await dataplane.get(DEFAULT_DOMAIN, schema.address, LARGEST_SCHEMA)
         except StoreError as error:
-            if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+            if error.kind not in _UNREADABLE:
                 raise
             done.faults.append(
                 f"the document of schema {schema.variant} version {schema.version} is not there"

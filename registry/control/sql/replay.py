@@ -7,7 +7,7 @@ leaves the old ones: the transaction is the swap.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
@@ -16,9 +16,11 @@ from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 from registry.contract.events import decode_entry
 from registry.control.details import ManifestDetails
+from registry.control.sql import lookups
 from registry.control.sql import tables as t
 from registry.control.sql.lookups import MISSING
 from registry.control.sql.projection import Projection, SchemaDocument
+from registry.control.sql.statements import rows
 from registry.control.sql.usage_deltas import UsageDeltas
 
 
@@ -54,17 +56,29 @@ def drop_views(connection: Connection) -> None:
 
 def replay(connection: Connection, after: int, limit: int) -> int:
     """Project up to `limit` entries after `after`; returns the last one done, `after` at the head."""
+    found = envelopes(connection, after, limit)
+    return project(connection, found) if found else after
+
+
+def envelopes(connection: Connection, after: int, limit: int) -> list[bytes]:
+    """The entries after `after`, in order."""
+    return [bytes(row[0]) for row in rows(connection, lookups.EVENTS_PAGE, after=after, limit=limit)]
+
+
+def project(connection: Connection, entries: Sequence[bytes]) -> int:
+    """Apply at least one entry to the views; returns the place of the last."""
     usage = UsageDeltas()
     projection = Projection(connection, usage)
-    found = connection.execute(
-        select(t.events.c.envelope).where(t.events.c.seq > after).order_by(t.events.c.seq).limit(limit)
-    ).all()
-    for (envelope,) in found:
-        entry = decode_entry(bytes(envelope))
+    for envelope in entries:
+        entry = decode_entry(envelope)
         projection.apply(entry)
-        after = entry.seq
     usage.write(connection)
-    return after
+    return entry.seq
+
+
+def head_and_fingerprints(connection: Connection) -> tuple[int, dict[str, str]]:
+    """The last entry and the views as it left them, on one snapshot."""
+    return int(connection.scalar(select(t.ledger_head.c.seq)) or 0), fingerprints(connection)
 
 
 def live_manifests(connection: Connection, after: int, limit: int) -> list[LiveManifest]:
@@ -115,6 +129,10 @@ def write_details(connection: Connection, manifest: LiveManifest, details: Manif
 def write_schema(connection: Connection, schema: LiveSchema, text: str) -> None:
     """Complete a schema's row."""
     Projection(connection, UsageDeltas()).write_schema(schema.variant, schema.version, SchemaDocument(text))
+
+
+#: Views with columns or rows that are read from bytes: without the bytes they cannot be compared.
+FROM_BYTES = frozenset({"manifests", "manifest_edges", "manifest_fields", "metadata_schemas"})
 
 
 def fingerprints(connection: Connection) -> dict[str, str]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 from registry.contract.events import Entry, Event, encode_entry, scope_of
+from registry.control.details import ManifestDetails
 from registry.control.sql import tables
 from registry.control.sql.lookups import BlobRow, RepositoryRow
 from registry.control.sql.projection import Derived, Projection
@@ -55,6 +56,10 @@ class Transaction:
     def has_manifest(self, repository: RepositoryRow, blob: BlobRow) -> bool:
         """Whether the content is one of the repository's manifests."""
         return self._projection.find_manifest(repository, blob) is not None
+
+    def restore_details(self, repository: RepositoryRow, blob: BlobRow, details: ManifestDetails) -> None:
+        """Write anew what the bytes of a known manifest say. No event: nothing happens but to the views."""
+        self._projection.restore_details(repository, blob, details)
 
     def emit(self, event: Event, derived: Derived | None = None) -> int:
         """Append `event` to the ledger, change the views accordingly and return its sequence number.
