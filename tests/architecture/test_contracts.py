@@ -66,7 +66,7 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("oci", "blake3"),
     ],
     "cbor": [
-        ("registry.contract.cbor", "cbor2"),
+        ("registry.contract.package", "cbor2"),
         ("registry.control.core", "cbor2"),
         ("native_api", "cbor2"),
     ],
