@@ -25,6 +25,10 @@ class FolderBusyError(Exception):
     """Somebody holds the folder in a way that excludes us; the message says who and what to do."""
 
 
+class FolderUnusableError(Exception):
+    """The folder cannot be made or written to; the message says why."""
+
+
 class FolderLock:
     """A lock held until `close`, or until the last process that inherited it has ended."""
 
@@ -57,12 +61,20 @@ def database_in(data: Path) -> Path:
 
 
 def create_folder(data: Path) -> None:
-    """Make the data folder, for its owner only, where there is none. Raises OSError."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the data folder, for its owner only, where there is none. Raises FolderUnusableError."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise FolderUnusableError(f"{data} is not a folder, or would be inside a file") from None
+    except OSError as error:
+        raise FolderUnusableError(f"cannot make the folder {data}: {error.strerror}") from None
 
 
 def lock_shared(data: Path) -> FolderLock:
-    """The lock of a process that serves. Raises FolderBusyError while an offline command works, OSError."""
+    """The lock of a process that serves.
+
+    Raises FolderBusyError while an offline command works, FolderUnusableError.
+    """
     fd = _open(data)
     if not _try(fd, fcntl.LOCK_SH):
         holder = os.pread(fd, 200, 0).decode("utf-8", "replace").strip() or "an offline command"
@@ -74,7 +86,7 @@ def lock_shared(data: Path) -> FolderLock:
 def lock_exclusive(data: Path, purpose: str) -> FolderLock:
     """The lock of an offline command such as `rebuild`; `purpose` is its name, for those who are kept out.
 
-    Raises FolderBusyError while a server or another such command has the folder, OSError.
+    Raises FolderBusyError while a server or another such command has the folder, FolderUnusableError.
     """
     fd = _open(data)
     if not _try(fd, fcntl.LOCK_EX):
@@ -89,7 +101,10 @@ def lock_exclusive(data: Path, purpose: str) -> FolderLock:
 
 
 def _open(data: Path) -> int:
-    return os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FolderUnusableError(f"cannot write to {data}: {error.strerror} ({_NAME})") from None
 
 
 def _try(fd: int, mode: int) -> bool:

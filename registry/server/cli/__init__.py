@@ -2,8 +2,8 @@
 
 A command is a module of this package with three names:
 
-- `HELP`: text whose first line is the summary in the list of commands; the rest, with examples, is what
-  `artifact-store COMMAND --help` prints above the options.
+- `HELP`: text whose first line is the summary in the list of commands, in lower case and without a period;
+  the rest, with examples, is what `artifact-store COMMAND --help` prints above the options.
 - `configure(parser)`: adds its arguments to an `argparse.ArgumentParser`. `--json` is there already, as
   `args.json`; with it the command writes one JSON document on stdout (`console.print_json`).
 - `run(args) -> int`: does it, returns an exit code; raises `console.CommandError` to end with a sentence.
@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from registry.contract.errors import StoreError
-from registry.server.cli.console import EXIT_CANNOT_RUN, EXIT_FAULT, CommandError, print_error
+from registry.server.cli.console import EXIT_CANNOT_RUN, CommandError, explain_os_error, print_error
 
 #: The commands, in the order of `artifact-store --help`; each is the module of that name in this package.
 COMMANDS: tuple[str, ...] = (
@@ -46,7 +46,7 @@ A content-addressed artifact registry: OCI distribution (/v2/) and a native REST
 examples:
   artifact-store serve --data ./data            run a registry on 127.0.0.1:5000
   artifact-store push reports:today out/        files into a registry, and back with pull
-  artifact-store doctor --data ./data           find out why it does not
+  artifact-store doctor --data ./data           find out what keeps it from running
   artifact-store settings                       what can be set, and what is set
 """
 
@@ -85,10 +85,9 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in COMMANDS if only is None else (only,):
         command = load(name)
-        summary = command.HELP.strip().splitlines()[0].rstrip(".")
         child = commands.add_parser(
             name,
-            help=summary[:1].lower() + summary[1:],
+            help=command.HELP.splitlines()[0],
             description=command.HELP.strip(),
             epilog="exit codes: 0 done; 1 the answer is no; 2 could not run.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -96,6 +95,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         )
         child.add_argument("--json", action="store_true", help="answer with one JSON document on stdout")
         command.configure(child)
+        child.set_defaults(parser=child)
     return parser
 
 
@@ -105,7 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     only = arguments[0] if arguments and arguments[0] in COMMANDS else None
     parser = build_parser(only)
     try:
-        args = parser.parse_args(arguments)
+        args, strange = parser.parse_known_args(arguments)
+        if strange:
+            # argparse's own words for it would come with the usage of the whole program.
+            getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(strange)}")
     except SystemExit as end:  # argparse has printed help (0) or what is wrong with the usage (2)
         return end.code if isinstance(end.code, int) else EXIT_CANNOT_RUN
     if args.version:
@@ -127,7 +130,7 @@ def _run(args: argparse.Namespace) -> int:
         return error.code
     except StoreError as error:
         print_error(args.command, error.message, as_json=args.json)
-        return EXIT_FAULT
+        return EXIT_CANNOT_RUN
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -135,3 +138,6 @@ def _run(args: argparse.Namespace) -> int:
         # interpreter's own flush at exit must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print_error(args.command, explain_os_error(error), as_json=args.json)
+        return EXIT_CANNOT_RUN

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, print_json
+from registry.server.cli.console import (
+    EXIT_FAULT,
+    EXIT_OK,
+    CommandError,
+    add_quiet,
+    counted,
+    in_bytes,
+    print_json,
+)
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 
@@ -13,9 +21,9 @@ HELP = """\
 copy a store into a folder, also beside a running server
 
 The copy is consistent and verified, and is a data folder itself: `serve --data FOLDER` opens it. A second
-backup into the same folder copies only what is new. A store whose database is a PostgreSQL server is
-backed up with that server's tools. Exit code 0: complete; 1: some content could not be read; 2: could
-not run.
+backup into the same folder copies only what is new; a folder that holds anything else is refused. The
+settings file is not copied. A store whose database is a PostgreSQL server is backed up with that server's
+tools. Exit code 0: complete; 1: some content could not be read; 2: could not run.
 
 examples:
   artifact-store backup --data ./data /mnt/backup/artifacts
@@ -24,8 +32,10 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("data", "database"))
-    parser.add_argument("folder", type=Path, help="where the copy goes; made when it is not there")
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="where the copy goes; made when it is not there"
+    )
+    add_quiet(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.backup import BackedUp, backup
-    from registry.dataplane import open_local
-    from registry.server.folder import create_folder, database_in
+    from registry.server.backup_target import TargetError, open_target
+    from registry.server.folder import FolderBusyError, FolderUnusableError, database_in
     from registry.server.offline import open_stored
 
     settings = existing(args)
@@ -46,13 +56,14 @@ async def _run(args: argparse.Namespace) -> int:
     def progress(done: BackedUp) -> None:
         show(f"{done.contents} objects copied, {done.kept} were there")
 
-    create_folder(args.folder)
-    async with open_stored(settings) as opened:
-        target = open_local(args.folder)
-        try:
+    try:
+        async with (
+            open_stored(settings) as opened,
+            open_target(args.folder, settings.server.data, opened.store) as target,
+        ):
             done = await backup(opened.store.core, target, database_in(args.folder), progress)
-        finally:
-            await target.close()
+    except (TargetError, FolderBusyError, FolderUnusableError) as error:
+        raise CommandError(str(error)) from None
     if args.json:
         print_json(
             {
@@ -65,7 +76,7 @@ async def _run(args: argparse.Namespace) -> int:
         )
     else:
         print(
-            f"{done.contents} objects copied ({done.bytes} bytes), {done.kept} were there"
-            + (f"; {done.faults} could not be read: run fsck" if done.faults else "")
+            f"{counted(done.contents, 'object')} copied, {in_bytes(done.bytes)}; {done.kept} there already"
+            + (f"; {done.faults} could not be read: `artifact-store fsck` names them" if done.faults else "")
         )
     return EXIT_FAULT if done.faults else EXIT_OK

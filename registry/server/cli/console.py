@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from typing import Any
@@ -36,3 +37,27 @@ def print_error(command: str, message: str, *, as_json: bool) -> None:
     sys.stderr.write(f"artifact-store {command}: {message}\n")
     if as_json:
         print_json({"error": message})
+
+
+def explain_os_error(error: OSError) -> str:
+    """The file and the system's word for what is wrong with it."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def in_bytes(count: float) -> str:
+    """`count` bytes for people."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def add_quiet(parser: argparse._ActionsContainer) -> None:
+    """Add `--quiet`, the same for every command that shows progress."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")

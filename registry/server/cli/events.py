@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 HELP = """\
-Print the events of an artifact-store, and with --follow wait for more.
+print the events of an artifact-store, and with --follow wait for more
 
 With --json each event is one JSON document on a line of its own.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, print_json
+from registry.server.cli.console import EXIT_FAULT, EXIT_OK, add_quiet, counted, in_bytes, print_json
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 
@@ -25,7 +25,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("data", "database"))
     parser.add_argument("--structure-only", action="store_true", help="do not read the content of objects")
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_quiet(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +42,7 @@ async def _run(args: argparse.Namespace) -> int:
     show = show_count(quiet=args.quiet or args.json)
 
     def progress(done: Checked) -> None:
-        show(f"{done.contents} objects checked, {len(done.faults)} faults")
+        show(f"{counted(done.contents, 'object')} checked, {counted(len(done.faults), 'fault')}")
 
     async with open_stored(settings) as opened:
         done = await fsck(opened.store.core, structure_only=args.structure_only, progress=progress)
@@ -59,10 +59,11 @@ async def _run(args: argparse.Namespace) -> int:
         )
     else:
         for fault in done.faults:
-            print(f"{fault.kind}: {fault.message}")
-        read = "sizes alone" if args.structure_only else f"{done.bytes} bytes read"
+            print(f"fault: {fault.message}")
+        read = "sizes alone" if args.structure_only else f"{in_bytes(done.bytes)} read"
+        found = counted(len(done.faults), "fault") if done.faults else "no fault"
         print(
-            f"{done.contents} objects, {read}: {len(done.faults) or 'no'} fault(s); "
-            f"{done.unnamed} objects unnamed, {done.stages} uploads in flight"
+            f"{counted(done.contents, 'object')}, {read}: {found}; "
+            f"{done.unnamed} not named yet, {counted(done.stages, 'upload')} in flight"
         )
     return EXIT_FAULT if done.faults else EXIT_OK

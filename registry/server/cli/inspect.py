@@ -7,18 +7,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from registry.server.cli.console import EXIT_OK, print_json
+from registry.server.cli.console import EXIT_OK, in_bytes, print_json
 from registry.server.cli.remote import (
     REFERENCE_HELP,
     add_remote,
-    in_bytes,
     printable,
     read_reference,
     with_registry,
 )
 
 HELP = """\
-Show an artifact: manifest, files, labels, and the signatures and other artifacts that refer to it.
+show an artifact: manifest, files, labels, and the signatures and other artifacts that refer to it
 
 Of a package, its variant and metadata too, and what its registry knows beyond the manifest.
 

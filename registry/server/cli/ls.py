@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LOOK_UPS = 8
 
 HELP = """\
-List the repositories of a registry, or the versions of a repository.
+list the repositories of a registry, or the versions of a repository
 
 examples:
   artifact-store ls                             repositories of 127.0.0.1:5000

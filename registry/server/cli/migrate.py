@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from registry.server.cli.console import EXIT_OK, print_json
-from registry.server.cli.options import add_settings, load_settings
+from registry.server.cli.options import add_settings
+from registry.server.cli.stored import existing
 
 HELP = """\
 bring the database to this program's schema
@@ -26,10 +27,9 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from registry.control.sql.opening import migrate_database
-    from registry.server.folder import create_folder, database_of
+    from registry.server.folder import database_of
 
-    settings = load_settings(args).settings
-    create_folder(settings.server.data)
+    settings = existing(args)
     changed = asyncio.run(migrate_database(database_of(settings)))
     if args.json:
         print_json({"ok": True, "changed": changed})

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
-from registry.server.cli.remote import in_bytes
+from registry.server.cli.console import in_bytes
 
 #: Seconds before anything is shown, and between two updates on a terminal and elsewhere.
 _PATIENCE = 0.5

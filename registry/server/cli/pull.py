@@ -7,12 +7,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, print_error, print_json
+from registry.server.cli.console import (
+    EXIT_FAULT,
+    EXIT_OK,
+    CommandError,
+    counted,
+    in_bytes,
+    print_error,
+    print_json,
+)
 from registry.server.cli.remote import (
     REFERENCE_HELP,
     add_remote,
     add_transfer,
-    in_bytes,
     printable,
     read_reference,
     with_registry,
@@ -23,11 +30,12 @@ if TYPE_CHECKING:
     from oci.client.registry import RegistryClient
 
 HELP = """\
-Pull an artifact's files into a folder.
+pull an artifact's files into a folder
 
-Every file is checked against its digests before it gets its name; files that are there already are left
-alone. An artifact with a path that leads out of the folder is refused whole. After an interruption the same
-command goes on where it stopped.
+Every file is checked against its digests before it gets its name. Of the files that are there already, those
+with the same content are left alone and others of the same name are replaced; nothing is removed. An artifact
+with a path that leads out of the folder is refused whole. After an interruption the same command goes on
+where it stopped.
 
 examples:
   artifact-store pull reports/nightly:2026-11-22 -o reports
@@ -57,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"cannot make the folder {args.output}: {error.strerror}", EXIT_FAULT) from None
+        raise CommandError(f"cannot make the folder {args.output}: {error.strerror}") from None
 
     async def work(registry: RegistryClient) -> tuple[dict[str, Any], Pulled]:
         from oci.client.pull import plan_pull, pull_files
@@ -89,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
     elif not pulled.failed:
         print(f"pulled {target} into {args.output}")
-        present = f", {len(pulled.present)} files were there already" if pulled.present else ""
-        print(f"  {len(pulled.fetched)} files fetched{present}, {in_bytes(answer['size'])} in all")
+        present = f", {len(pulled.present)} there already" if pulled.present else ""
+        print(f"  {counted(len(pulled.fetched), 'file')} fetched{present}, {in_bytes(answer['size'])} in all")
         print(f"  manifest {answer['manifest_digest']}")
     return EXIT_FAULT if pulled.failed else EXIT_OK

@@ -13,12 +13,11 @@ from registry.contract.errors import StoreError
 from registry.contract.jsonvalue import JsonValue, parse
 from registry.contract.manifest import check_media_type
 from registry.contract.names import Tag
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, print_json
+from registry.server.cli.console import EXIT_OK, CommandError, counted, in_bytes, print_json
 from registry.server.cli.remote import (
     REFERENCE_HELP,
     add_remote,
     add_transfer,
-    in_bytes,
     printable,
     read_reference,
     with_registry,
@@ -49,7 +48,7 @@ class Push(Protocol):
 
 
 HELP = """\
-Push files and folders as an artifact.
+push files and folders as an artifact
 
 A file gets its own name in the artifact, the files of a folder their path inside it. By default the result is
 an OCI artifact that oras and its like can pull. With --variant or --metadata (or --native) it is a package:
@@ -107,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         files = collect(args.paths)
         total = sum(file.path.stat().st_size for file in files)
     except ContentError as error:
-        raise CommandError(printable(str(error)), EXIT_FAULT) from None
+        raise CommandError(printable(str(error))) from None
 
     async def work(registry: RegistryClient) -> dict[str, Any]:
         journal = Journal(upload_journal())
@@ -133,9 +132,12 @@ def _way(args: argparse.Namespace, target: RemoteReference) -> Push:
     labels = _labels(args.label)
     try:
         check_media_type(args.media_type)
+    except StoreError as error:
+        raise CommandError(f"--media-type {args.media_type!r}: {error.message}") from None
+    try:
         subject = None if args.subject is None else Digest.parse(args.subject)
     except StoreError as error:
-        raise CommandError(error.message) from None
+        raise CommandError(f"--subject {args.subject!r}: {error.message}") from None
     if not native:
         return _oci_way(args, target, labels, subject)
     if args.oci or args.artifact_type:
@@ -204,7 +206,7 @@ def _metadata(path: Path | None) -> JsonValue:
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from None
     except StoreError as error:
-        faults = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in error.errors)
+        faults = "; ".join(f"{fault.path}: {fault.message}".removeprefix(": ") for fault in error.errors)
         raise CommandError(f"{path}: {faults or error.message}") from None
     if not isinstance(document, dict):
         raise CommandError(f"{path}: the metadata has to be a JSON object")
@@ -217,8 +219,8 @@ def _print(answer: dict[str, Any]) -> None:
     kept = sum(not file["sent"] for file in files)
     print(f"pushed {answer['reference']}")
     print(
-        f"  {len(files)} files, {in_bytes(sent)} sent"
-        + (f", {kept} files were there already" if kept else "")
+        f"  {counted(len(files), 'file')}, {in_bytes(sent)} sent"
+        + (f", {kept} there already" if kept else "")
     )
     print(f"  manifest {answer['manifest_digest']}")
     if answer["package_digest"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, print_json
+from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, add_quiet, counted, print_json
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 
@@ -13,7 +13,8 @@ drop the views of a store and replay its ledger
 
 The ledger of events is the truth; every other table that matters is rebuilt from it, in one transaction: what
 was there stays until the new views are whole. Needs the data folder for itself, so stop the server first.
-Exit code 0: rebuilt; 1: rebuilt, but bytes that the ledger promises are not there; 2: could not run.
+Exit code 0: rebuilt; 1: rebuilt, but the bytes of a manifest or schema are not there; 2: could not run.
+`fsck` looks at all other bytes.
 
 examples:
   artifact-store rebuild --data ./data
@@ -23,7 +24,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("data", "database"))
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_quiet(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.rebuild import Rebuilt, rebuild
     from registry.dataplane import open_local
-    from registry.server.folder import FolderBusyError, database_of, lock_exclusive
+    from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_exclusive
 
     settings = existing(args)
     show = show_count(quiet=args.quiet or args.json)
@@ -50,7 +51,7 @@ async def _run(args: argparse.Namespace) -> int:
                 done = await rebuild(database_of(settings), dataplane, progress)
             finally:
                 await dataplane.close()
-    except FolderBusyError as error:
+    except (FolderBusyError, FolderUnusableError) as error:
         raise CommandError(str(error)) from None
     if args.json:
         print_json(
@@ -65,6 +66,10 @@ async def _run(args: argparse.Namespace) -> int:
     else:
         for fault in done.faults:
             print(fault)
-        changed = ", ".join(done.differing) if done.differing else "none"
-        print(f"{done.events} events replayed, {done.manifests} manifests read; differing views: {changed}")
+        changed = (
+            f"mended: {', '.join(done.differing)}" if done.differing else "every view was as it should be"
+        )
+        print(
+            f"{counted(done.events, 'event')} replayed, {counted(done.manifests, 'manifest')} read; {changed}"
+        )
     return EXIT_FAULT if done.faults else EXIT_OK

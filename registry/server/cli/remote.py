@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from registry.server.cli.console import EXIT_CANNOT_RUN, EXIT_FAULT, CommandError
+from registry.server.cli.console import EXIT_CANNOT_RUN, EXIT_FAULT, CommandError, add_quiet
 
 if TYPE_CHECKING:  # aiohttp takes half of a command's start; --help does without it
     from oci.client.reference import RemoteReference
@@ -41,7 +41,7 @@ def add_transfer(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=_jobs, default=4, metavar="N", help="files at a time, 1 to 64 (default: 4)"
     )
-    group.add_argument("--quiet", "-q", action="store_true", help="no progress on stderr")
+    add_quiet(group)
 
 
 def read_reference(text: str) -> RemoteReference:
@@ -89,13 +89,15 @@ def with_registry(
 
 
 def _run(session: Coroutine[object, object, T], resumes: bool) -> T:
-    from oci.client.errors import ClientError
+    from oci.client.errors import ClientError, CredentialsError, UnreachableError
 
     try:
         return asyncio.run(session)
     except ClientError as error:
         hint = "; the same command goes on from there" if resumes and error.transient else ""
-        raise CommandError(printable(str(error)) + hint, EXIT_FAULT) from None
+        # No answer, or no way to ask, is not the answer "no".
+        code = EXIT_CANNOT_RUN if isinstance(error, (UnreachableError, CredentialsError)) else EXIT_FAULT
+        raise CommandError(printable(str(error)) + hint, code) from None
     except KeyboardInterrupt:
         if resumes:
             sys.stderr.write("\ninterrupted; the same command goes on where this one stopped\n")
@@ -107,15 +109,6 @@ def printable(text: str) -> str:
     return "".join(
         letter if not unicodedata.category(letter).startswith("C") else ascii(letter)[1:-1] for letter in text
     )
-
-
-def in_bytes(count: float) -> str:
-    """`count` bytes for people."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(count) < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def _jobs(text: str) -> int:
