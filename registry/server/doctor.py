@@ -24,8 +24,9 @@ from pathlib import Path
 
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
-from registry.server.folder import FolderBusyError, database_of, lock_shared
+from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
 from registry.server.settings import Settings
+from registry.server.tls import CertificateError, tls_context
 
 _GIB = 2**30
 _FEW_FILES = 4096
@@ -50,6 +51,10 @@ class Finding:
     text: str
 
 
+#: What means trouble, in words that are fit to be shown.
+_TROUBLES = (TroubleError, FolderBusyError, FolderUnusableError, listen.ListenError, CertificateError)
+
+
 def examine(settings: Settings) -> Iterator[Finding]:
     """Run every check. What a check did not foresee is trouble of its own."""
     for name, check in _CHECKS.items():
@@ -57,7 +62,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(name, "ok", check(settings))
         except NoticeError as notice:
             yield Finding(name, "notice", str(notice))
-        except (TroubleError, FolderBusyError, listen.ListenError) as trouble:
+        except _TROUBLES as trouble:
             yield Finding(name, "trouble", str(trouble))
         except StoreError as error:
             yield Finding(name, "trouble", error.message)
@@ -193,12 +198,7 @@ def _certificate(settings: Settings) -> str:
     server = settings.server
     if server.tls_cert is None:
         return "no TLS here, as set"
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(server.tls_cert, server.tls_key)
-    except ssl.SSLError as error:
-        raise TroubleError(
-            f"{server.tls_cert} and {server.tls_key} do not work together: {error.reason}"
-        ) from None
+    tls_context(settings)
     return f"{server.tls_cert} and its key work together"
 
 
@@ -232,18 +232,24 @@ def _clock(settings: Settings) -> str:
 
 
 def _existing(path: Path) -> Path:
+    """The folder that `path` is, or the nearest above it that is there."""
     absolute = path.absolute()
-    return absolute if absolute.exists() else next(parent for parent in absolute.parents if parent.exists())
+    return next(folder for folder in (absolute, *absolute.parents) if folder.is_dir())
 
 
 def _answers(text: str, *, tls: bool) -> bool:
     """Whether what listens there is one of us."""
     host, port = listen.parse_listen(text)
-    if tls or not port:
+    if not port:
         return False
     name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (compared, not bound)
-    url = f"http://{f'[{name}]' if ':' in name else name}:{port}/"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    url = f"{'https' if tls else 'http'}://{f'[{name}]' if ':' in name else name}:{port}/"
+    # Who it is matters, not whether its certificate is for this name.
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anyone)
+    )
     try:
         with opener.open(url, timeout=2) as answer:
             found = json.loads(answer.read(4096))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
 
 from registry.server.settings import Settings
 
 #: Connections the kernel holds until a worker takes them. The kernel caps it at net.core.somaxconn.
 _BACKLOG = 1024
+
+_HINTS = {
+    errno.EADDRINUSE: "; another program has the port, `--listen HOST:0` picks a free one",
+    errno.EADDRNOTAVAIL: "; no network interface of this machine has that address",
+    errno.EACCES: "; ports below 1024 need privileges",
+}
 
 
 class ListenError(Exception):
@@ -62,10 +70,12 @@ def bind(text: str) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except socket.gaierror as error:
+        raise ListenError(f"cannot listen on {text}: {error.strerror}") from None
     except OSError as error:
-        raise ListenError(
-            f"cannot listen on {text}: {error.strerror or error}; `--listen HOST:0` picks a free port"
-        ) from None
+        # socket.create_server adds the address to strerror, once more.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ListenError(f"cannot listen on {text}: {reason}{_HINTS.get(error.errno or 0, '')}") from None
     sock.setblocking(False)
     return sock
 

@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from registry.server.composition import open_parts
 from registry.server.gate import Gate
 from registry.server.logs import Log
 from registry.server.settings import Settings
+from registry.server.tls import tls_context
 
 #: Seconds a refused body is read on and thrown away, so that its sender sees the answer.
 _LINGER = 5.0
@@ -63,15 +63,6 @@ def raise_file_limit() -> None:
     # macOS refuses its own hard limit; then what we have must do.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The listener's TLS, None without a certificate. Raises OSError, also for a key that does not fit."""
-    if settings.server.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.server.tls_cert, settings.server.tls_key)
-    return context
 
 
 def _run(main: Coroutine[Any, Any, None], loop: str) -> None:

@@ -316,11 +316,15 @@ def _rules(raw: Any, path: Path | None) -> Iterator[RepositoryRule]:
         _refuse_unknown(
             rule, {entry.name for entry in dataclasses.fields(RepositoryRule)}, f"key in {where}:"
         )
+        if "match" not in rule:
+            raise SettingsError(
+                f'{where} has no match; write the repositories it is for, as match = "team/*"'
+            )
         tags = rule.get("immutable_tags", [])
         if not isinstance(tags, list):
             raise SettingsError(f'immutable_tags in {where} must be a list of globs, such as ["v*"]')
         yield RepositoryRule(
-            match=_parse(TEXT, rule.get("match"), f"match in {where}"),
+            match=_parse(TEXT, rule["match"], f"match in {where}"),
             sparse=_parse(FLAG, rule.get("sparse", False), f"sparse in {where}"),
             immutable_tags=tuple(_parse(TEXT, tag, f"immutable_tags in {where}") for tag in tags),
         )
@@ -332,6 +336,13 @@ def _refuse_unknown(names: Any, known: set[str], what: str) -> None:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]}?" if close else "`artifact-store settings` lists all there are."
             raise SettingsError(f"unknown {what} {name}; {hint}")
+
+
+#: Limits that at 0 would refuse every request or drop everything at once.
+_NEVER_ZERO: Mapping[str, tuple[str, ...]] = {
+    "limits": ("header_bytes", "idle", "stall", "keepalive"),
+    "uploads": ("open", "expiry", "draft_expiry"),
+}
 
 
 def _check(settings: Settings) -> None:
@@ -349,5 +360,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "limits.manifest_bytes is below 4 MiB, which the specification asks a registry to accept"
         )
+    for group, names in _NEVER_ZERO.items():
+        for name in names:
+            if not getattr(getattr(settings, group), name):
+                raise SettingsError(
+                    f"{group}.{name} is 0, which lets nothing through; leave it out or raise it"
+                )
     if settings.limits.buffer_bytes < smallest:
         raise SettingsError("limits.buffer_bytes is below 4 MiB: a few uploads would starve each other")

@@ -22,9 +22,13 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of value: `unit` as the table prints it; `parse` raises ValueError with a sentence."""
+    """One kind of value: `unit` as the table prints it, `metavar` as `--help` does.
+
+    `parse` raises ValueError with a sentence.
+    """
 
     unit: str
+    metavar: str
     parse: Callable[[Any], Any]
     render: Callable[[Any], str]
 
@@ -97,12 +101,12 @@ def _parse_path(value: Any) -> Path:
     return value if isinstance(value, Path) else Path(_parse_text(value)).expanduser()
 
 
-SIZE = Kind("bytes", _parse_size, _render_size)
-DURATION = Kind("seconds", _parse_duration, _render_duration)
-COUNT = Kind("number", _parse_count, str)
-FLAG = Kind("true or false", _parse_flag, lambda value: "true" if value else "false")
-TEXT = Kind("text", _parse_text, str)
-PATH = Kind("path", _parse_path, str)
+SIZE = Kind("bytes", "SIZE", _parse_size, _render_size)
+DURATION = Kind("seconds", "TIME", _parse_duration, _render_duration)
+COUNT = Kind("number", "N", _parse_count, str)
+FLAG = Kind("true or false", "BOOL", _parse_flag, lambda value: "true" if value else "false")
+TEXT = Kind("text", "TEXT", _parse_text, str)
+PATH = Kind("path", "PATH", _parse_path, str)
 
 
 def one_of(*words: str) -> Kind:
@@ -113,4 +117,4 @@ def one_of(*words: str) -> Kind:
             return value.strip().lower()
         raise ValueError(f"it must be one of {', '.join(words)}")
 
-    return Kind(" or ".join((", ".join(words[:-1]), words[-1])), parse, str)
+    return Kind(" or ".join((", ".join(words[:-1]), words[-1])), f"{{{','.join(words)}}}", parse, str)

@@ -94,6 +94,8 @@ def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing")
     pair = {"tls_cert": str(tmp_path / "cert.pem"), "tls_key": str(tmp_path / "cert.pem")}
-    assert findings(tmp_path, **pair)["certificate"][0] == "trouble"
+    state, text = findings(tmp_path, **pair)["certificate"]
+    assert (state, "as PEM" in text) == ("trouble", True)
     missing = {"tls_cert": str(tmp_path / "none.pem"), "tls_key": str(tmp_path / "none.pem")}
-    assert findings(tmp_path, **missing)["certificate"][0] == "trouble"
+    state, text = findings(tmp_path, **missing)["certificate"]
+    assert (state, text) == ("trouble", f"cannot read {tmp_path / 'none.pem'}: No such file or directory")

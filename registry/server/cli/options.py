@@ -24,9 +24,11 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = 
 def _add(parser: argparse.ArgumentParser, option: settings.Option, text: str) -> None:
     if isinstance(option.default, bool):
         # `--behind-proxy` alone means true; `--log-access false` says no.
-        parser.add_argument(option.flag, dest=option.dest, nargs="?", const="true", metavar="BOOL", help=text)
+        parser.add_argument(
+            option.flag, dest=option.dest, nargs="?", const="true", metavar=option.kind.metavar, help=text
+        )
     else:
-        parser.add_argument(option.flag, dest=option.dest, metavar=option.name.upper(), help=text)
+        parser.add_argument(option.flag, dest=option.dest, metavar=option.kind.metavar, help=text)
 
 
 def load_settings(args: argparse.Namespace) -> settings.Loaded:

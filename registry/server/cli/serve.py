@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
-from registry.server.cli.console import CommandError, print_json
+from registry.server.cli.console import CommandError, explain_os_error, print_json
 from registry.server.cli.options import add_settings, load_settings
-from registry.server.folder import FolderBusyError, create_folder, lock_shared
+from registry.server.folder import FolderBusyError, FolderUnusableError, create_folder, lock_shared
 from registry.server.settings import Settings
+from registry.server.tls import CertificateError, tls_context
 
 if TYPE_CHECKING:
     import socket
@@ -24,7 +25,8 @@ run the registry
 
 Serves the OCI API under /v2/ and the native API under /api/v1/ until SIGTERM or ^C; then requests in flight
 are finished (for --drain at most) and the exit code is 0. A second signal ends it at once. When it can
-answer, it prints one line, `listening on http://HOST:PORT`, on stdout; its log goes to stderr.
+answer, it prints one line, `listening on http://HOST:PORT`, on stdout; its log goes to stderr. Servers on one
+machine may share a data folder, as --workers do.
 
 examples:
   artifact-store serve                                   127.0.0.1:5000, everything in ./data
@@ -46,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(ownership.explain(owners))
     try:
         listen.check_exposure(settings)
+        tls_context(settings)  # told before anything is made
         create_folder(settings.server.data)
         with lock_shared(settings.server.data), listen.bind(settings.server.listen) as sock:
             url = listen.url_of(sock, tls=settings.server.tls_cert is not None)
@@ -57,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
                     _announce(url)
 
             return _serve(sock, settings, ready)
-    except (listen.ListenError, FolderBusyError) as error:
+    except (listen.ListenError, CertificateError, FolderBusyError, FolderUnusableError) as error:
         raise CommandError(str(error)) from None
     except StoreError as error:
         raise CommandError(error.message) from None
@@ -70,7 +73,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, StoreError):
         return error.message
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return explain_os_error(error)
     return "".join(traceback.format_exception(error)).rstrip()
 
 
