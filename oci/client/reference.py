@@ -85,6 +85,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _split_host(text: str) -> tuple[str, str]:
+    if "://" in text:
+        raise InvalidReferenceError(
+            f"{text!r}: leave out {text.partition('://')[0]}://, write host:port/name"
+        )
     first, slash, rest = text.partition("/")
     if slash and _is_host(first):
         match = _HOST.fullmatch(first)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -246,13 +248,17 @@ class Transport:
             hint = "name its authority with --ca, or use --plain-http if it speaks no TLS"
             raise UnreachableError(f"{what}: no trust in it ({error}); {hint}", transient=False) from None
         except aiohttp.ClientConnectorError as error:
-            message = f"{what}: cannot connect: {error.os_error}"
-            raise UnreachableError(message, transient=self._answered) from None
+            reason = f"{what}: cannot connect: {_reason(error.os_error)}"
+            hint = "" if self._answered else "; is a registry running there?"
+            raise UnreachableError(reason + hint, transient=self._answered) from None
         except TimeoutError:
             raise UnreachableError(f"{what}: no sign of life for too long") from None
         except (aiohttp.ClientError, OSError) as error:
             text = str(error) or type(error).__name__
-            raise UnreachableError(f"{what}: the connection broke off: {text}") from None
+            # A listener that wants TLS hangs up on http without a word.
+            plain = self.base.startswith("http:") and not self._answered
+            hint = "; if it speaks TLS, name its authority with --ca" if plain else ""
+            raise UnreachableError(f"{what}: the connection broke off: {text}{hint}") from None
 
     async def _credentials(self) -> Credentials | None:
         look_up = self._settings.credentials
@@ -265,6 +271,13 @@ async def _watched(body: Body, deadline: asyncio.Timeout, idle: float) -> AsyncI
     async for piece in body.open():
         yield piece
         deadline.reschedule(loop.time() + idle)
+
+
+def _reason(error: OSError) -> str:
+    """The system's word for it; asyncio puts the call and the address into its own."""
+    if isinstance(error, socket.gaierror) or not error.errno or error.errno < 0:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -280,4 +293,5 @@ def _tls(settings: TransportSettings) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=str(settings.ca))
     except (OSError, ssl.SSLError) as error:
-        raise UnreachableError(f"cannot read {settings.ca}: {error}", transient=False) from None
+        reason = getattr(error, "reason", None) or error.strerror or error
+        raise UnreachableError(f"cannot read {settings.ca}: {reason}", transient=False) from None

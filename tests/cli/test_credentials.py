@@ -80,5 +80,5 @@ async def test_a_helper_that_cannot_be_run_is_named(
     async with Gate(server, "Basic") as gate:
         _write(cli, {"credHelpers": {gate.address: "not-there"}})
         pushed = await cli("push", f"{gate.address}/{repository}:v1", folder / "a.txt")
-        assert pushed.code == 1
+        assert pushed.code == 2
         assert "docker-credential-not-there" in pushed.err

@@ -153,7 +153,7 @@ async def test_files_that_would_get_the_same_path_are_refused_before_anything_is
         (tmp_path / name).mkdir()
         (tmp_path / name / "same.txt").write_text(name)
     pushed = await cli("push", f"{server}/{repository}:v1", tmp_path / "one", tmp_path / "two")
-    assert pushed.code == 1
+    assert pushed.code == 2
     assert "same.txt" in pushed.err
     assert (await cli("ls", f"{server}/{repository}")).code == 1
 

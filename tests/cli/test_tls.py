@@ -72,8 +72,14 @@ async def test_an_unknown_authority_is_refused(cli: Runner, secure: str, certifi
     port = secure.partition(":")[2]
     other = certificate.with_name("other.pem")
     other.write_text("no certificate")
-    assert (await cli("ls", secure, "--ca", other)).code == 1
+    assert (await cli("ls", secure, "--ca", other)).code == 2
     # 0.0.0.0 is no loopback address, so https is spoken, and nothing here trusts the certificate.
     ended = await cli("ls", f"0.0.0.0:{port}")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "--ca" in ended.err
+
+
+async def test_http_to_a_listener_that_wants_tls_says_so(cli: Runner, secure: str) -> None:
+    ended = await cli("ls", secure, "--plain-http")
+    assert ended.code == 2
+    assert "if it speaks TLS" in ended.err

@@ -35,6 +35,8 @@ from tests.cli.conftest import Runner
         ("inspect", "repo@md5:00"),
         ("events", "host:5000/repo"),
         ("events", "--after", "-1"),
+        ("ls", "http://127.0.0.1:5000"),
+        ("pull", "https://registry.example.com/repo:v1"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(
@@ -62,19 +64,19 @@ async def test_nobody_there_fails_at_once(cli: Runner) -> None:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         ended = await cli("ls", address)
-    assert ended.code == 1
-    assert "cannot connect" in ended.err
+    assert ended.code == 2
+    assert "cannot connect: Connection refused; is a registry running there?" in ended.err
 
 
 async def test_a_file_that_is_not_there_fails_before_anything_is_sent(cli: Runner, tmp_path: Path) -> None:
     ended = await cli("push", "127.0.0.1:1/repo:v1", tmp_path / "absent")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "absent" in ended.err
 
 
 async def test_a_registry_that_speaks_no_tls_is_no_success(cli: Runner, server: str) -> None:
     ended = await cli("ls", server, "--insecure")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "--plain-http" in ended.err
 
 
