@@ -38,7 +38,7 @@ class BlobService:
         if source is not None:
             self._caller.may(Action.PULL, source)
 
-        def change(tx: Transaction) -> bool:
+        def change(tx: Transaction) -> BlobRow | None:
             known = tx.find_repository(repository)
             domain = known.domain if known else self._core.policies.of(repository).domain
             if source is not None:
@@ -55,15 +55,26 @@ class BlobService:
                     now=tx.now,
                 )
             if row is None:
-                return False
+                return None
             blob = BlobRow.of(row)
             if blob.domain != domain or blob.state == MISSING:
-                return False
+                return None
             target = recording.ensure_repository(tx, self._core, repository)
             recording.link_blob(tx, target, blob)
-            return True
+            return blob
 
-        return await self._core.database.write(self._caller.principal.id, change)
+        mounted = await self._core.database.write(self._caller.principal.id, change)
+        return mounted is not None and await self._is_held(mounted, digest)
+
+    async def _is_held(self, blob: BlobRow, digest: Digest) -> bool:
+        """Whether the bytes are there: who mounts a blob sends none, and could not heal what is lost."""
+        try:
+            await open_reading(self._core, self._caller.principal.id, blob, digest, ErrorKind.BLOB_UNKNOWN)
+        except StoreError as error:
+            if error.kind is not ErrorKind.BLOB_UNKNOWN:
+                raise
+            return False
+        return True
 
     async def delete(self, repository: Repository, digest: Digest) -> None:
         self._caller.may(Action.DELETE, repository)

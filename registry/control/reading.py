@@ -60,19 +60,23 @@ class StoredFile:
 async def open_reading(
     core: Core, actor: str, blob: BlobRow, digest: Digest, absent: ErrorKind
 ) -> StoredReading:
-    """Ready `blob` for reading as `digest`; raises `absent` when its bytes are gone.
+    """Ready `blob` for reading as `digest`; raises `absent` when its bytes are gone, or of another length.
 
-    That the bytes are gone is written down before it is said, so that HEAD answers alike from then on.
+    That is written down before it is said, so that HEAD answers alike from then on and a push heals it.
     """
     if blob.state == MISSING:
         raise absence(absent, digest)
     if blob.state != AWAY:
         try:
-            await core.dataplane.size(blob.domain, blob.address)
+            found = await core.dataplane.size(blob.domain, blob.address)
+            if found != blob.size:
+                raise StoreError(ErrorKind.CONTENT_UNKNOWN, f"{found} of {blob.size} bytes are held")
         except StoreError as error:
             if error.kind is not ErrorKind.CONTENT_UNKNOWN:
                 raise
-            await recording.note_missing(core, actor, blob.domain, blob.address, "not found by a reader")
+            await recording.note_missing(
+                core, actor, blob.domain, blob.address, "absent or cut short when read"
+            )
             raise absence(absent, digest) from error
     return StoredReading(digest, blob.size, blob.domain, blob.address, blob.state == AWAY, core.dataplane)
 
