@@ -14,6 +14,8 @@ from tests.faults.history import OCI_IMAGE, sha256
 from tests.faults.wire import Answer, ask
 from tests.server.program import Running, run, serving
 
+pytestmark = pytest.mark.slow
+
 SIZE = 100_000
 
 
