@@ -7,15 +7,22 @@ from aiohttp import web
 from native_api import bodies, links, packages, render
 from native_api.exchange import Exchange
 from native_api.resources import FileName, PackageName
+from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import NewPackage
 from registry.http.body import content_length
 
 _DEFAULT_TYPE = "application/octet-stream"
 
+#: What curl's --data and --data-binary declare whatever the file is, so it says nothing about the file.
+_SAYS_NOTHING = "application/x-www-form-urlencoded"
+
+#: curl's --form: the file would be kept with the form around it.
+_FORM = "multipart/form-data"
+
 
 async def put_file(exchange: Exchange, name: FileName) -> web.StreamResponse:
     repository, version = name.package.repository, name.package.version
-    media_type = bodies.media_type_of(exchange.request) or _DEFAULT_TYPE
+    media_type = _media_type(exchange.request)
     draft = await exchange.session.drafts.put_file(
         repository,
         version,
@@ -45,3 +52,13 @@ async def finalize(exchange: Exchange, name: PackageName) -> web.StreamResponse:
     )
     accepted = await exchange.session.drafts.finalize(name.repository, name.version, package)
     return packages.made(exchange, name, accepted)
+
+
+def _media_type(request: web.BaseRequest) -> str:
+    """The file's media type by the request's head. Raises StoreError UNSUPPORTED_MEDIA_TYPE for a form."""
+    declared = bodies.media_type_of(request)
+    if declared == _FORM:
+        raise StoreError(
+            ErrorKind.UNSUPPORTED_MEDIA_TYPE, "send the file itself as the body (curl -T FILE), not a form"
+        )
+    return _DEFAULT_TYPE if declared in (None, _SAYS_NOTHING) else declared

@@ -74,8 +74,11 @@ def read_query(pairs: Sequence[tuple[str, str]], operation: Operation) -> Query:
         if operation.takes_fields and _FIELD.fullmatch(name):
             fields.append((name, value))
         elif name not in operation.query_names:
-            known = ", ".join(sorted(operation.query_names)) or "none"
-            raise StoreError(ErrorKind.BAD_REQUEST, f"unknown query parameter; known here are {known}")
+            fields_too = ("label.KEY", "metadata.PATH") if operation.takes_fields else ()
+            known = ", ".join((*sorted(operation.query_names), *fields_too)) or "none"
+            raise StoreError(
+                ErrorKind.BAD_REQUEST, f"unknown query parameter {name[:64]!a}; known here are {known}"
+            )
         elif name in values:
             raise _refused(name, "stands twice")
         else:

@@ -24,7 +24,8 @@ DRAFTS: tuple[Operation, ...] = (
             ),
         ),
         description="The first file opens the draft, which only its opener sees and which expires. The "
-        "body's Content-Type, without parameters, becomes the file's media type.",
+        "body's Content-Type, without parameters, becomes the file's media type; that of a form that is not "
+        "one (what curl's --data-binary sends) counts as none. A multipart form is refused.",
         body=Body((OCTETS,), required=False),
         kinds=frozenset(
             {

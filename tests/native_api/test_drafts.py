@@ -42,6 +42,18 @@ async def test_files_are_streamed_in_and_become_a_package(world: World) -> None:
     assert (await world.http.get(f"{PACKAGES}/app:v1/draft")).status_code == 404
 
 
+@pytest.mark.parametrize("declared", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
+async def test_what_curl_declares_by_itself_is_no_media_type(world: World, declared: dict[str, str]) -> None:
+    put_there = await put(world, "a.bin", b"hello", **declared)
+    assert put_there["file"]["media_type"] == "application/octet-stream"
+
+
+async def test_a_form_is_refused_instead_of_kept_with_its_boundaries(world: World) -> None:
+    answer = await world.http.put(f"{PACKAGES}/app:v1/files/a", files={"file": b"hello"})
+    assert (answer.status_code, answer.json()["kind"]) == (415, "unsupported_media_type")
+    assert "curl -T" in answer.json()["detail"]
+
+
 async def test_the_same_package_comes_from_either_road(world: World) -> None:
     by_body = await world.put_package("other:v1", {"a": b"1", "b": b"2"}, labels={"k": "v"})
     await put(world, "b", b"2")

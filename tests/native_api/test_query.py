@@ -41,6 +41,11 @@ def test_unknown_and_repeated_parameters_are_refused(pairs: list[tuple[str, str]
     assert caught.value.kind is ErrorKind.BAD_REQUEST
 
 
+def test_an_unknown_parameter_is_named_beside_those_that_are_known() -> None:
+    with pytest.raises(StoreError, match=r"'lable\.a'; known here are .*label\.KEY, metadata\.PATH"):
+        read(Resource.SEARCH, ("lable.a", "1"))
+
+
 def test_search_takes_labels_and_metadata_even_repeated() -> None:
     query = read(Resource.SEARCH, ("label.a", "1"), ("metadata.x.y", "2"), ("label.a", "3"))
     assert query.fields == (("label.a", "1"), ("metadata.x.y", "2"), ("label.a", "3"))
