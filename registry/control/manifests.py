@@ -12,6 +12,7 @@ from registry.contract.model import ManifestAccepted, Page, Precondition, Stored
 from registry.contract.names import Reference, Repository, Tag
 from registry.control import recording, referrers, usage_of
 from registry.control.access import Action, Caller
+from registry.control.core import Core
 from registry.control.manifest_storing import Incoming, check_children_early, store_manifest
 from registry.control.package_reading import native_package
 from registry.control.paging import page_by_key
@@ -92,10 +93,11 @@ class ManifestService:
 
         def change(tx: Transaction) -> None:
             if isinstance(reference, Digest):
-                delete_manifest(tx, repository, self._row(tx, repository, digest=reference))
+                row = self._row(tx, repository, digest=reference)
+                delete_manifest(tx, self._core, repository, row)
             else:
                 self._row(tx, repository, tag=reference)
-                self._check_mutable(repository, reference)
+                check_mutable(self._core, repository, reference)
                 tx.emit(TagDeleted(repository, reference))
 
         await self._core.database.write(self._caller.principal.id, change)
@@ -143,13 +145,15 @@ class ManifestService:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(tag or digest))
         return row
 
-    def _check_mutable(self, repository: Repository, tag: Tag) -> None:
-        if self._core.policies.of(repository).forbids_moving(tag):
-            raise StoreError(ErrorKind.HELD, f"the tag {tag} is immutable in {repository}")
+
+def check_mutable(core: Core, repository: Repository, tag: Tag) -> None:
+    """Raises HELD for a tag that the repository's policy keeps where it is."""
+    if core.policies.of(repository).forbids_moving(tag):
+        raise StoreError(ErrorKind.HELD, f"the tag {tag} is immutable in {repository}")
 
 
-def delete_manifest(tx: Transaction, repository: Repository, row: ManifestRow) -> None:
-    """Remove a manifest and its tags. Raises IN_USE while an index lists it."""
+def delete_manifest(tx: Transaction, core: Core, repository: Repository, row: ManifestRow) -> None:
+    """Remove a manifest and its tags. Raises IN_USE while an index lists it, HELD for an immutable tag."""
     users = usage_of.manifests_naming(tx.connection, repository, row.blob_id)
     if users:
         raise StoreError(
@@ -158,6 +162,7 @@ def delete_manifest(tx: Transaction, repository: Repository, row: ManifestRow) -
             detail={"used_by": users},
         )
     for (tag,) in statements.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
+        check_mutable(core, repository, tag)
         tx.emit(TagDeleted(repository, tag))
     tx.emit(ManifestDeleted(repository, row.address))
 

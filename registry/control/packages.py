@@ -29,7 +29,7 @@ from registry.contract.store import FileReading
 from registry.control import package_lists, recording, usage_of
 from registry.control.access import Action, Caller
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
-from registry.control.manifests import ManifestService, check_precondition, delete_manifest
+from registry.control.manifests import ManifestService, check_mutable, check_precondition, delete_manifest
 from registry.control.package_reading import read_package, sha256_of
 from registry.control.promotion import promote
 from registry.control.reading import StoredFile, StoredReading, absence, open_reading
@@ -58,12 +58,18 @@ class PackageService:
         self._caller.may(Action.PUSH, repository)
         core, actor = self._core, self._caller.principal.id
         check_package(package)
+        if len(package.files) > core.limits.package_files:
+            raise _too_large(f"it has {len(package.files)} files", f"{core.limits.package_files} files")
         schema = await check_metadata(core, package.variant, package.metadata) if package.variant else None
         domain, files = await self._resolve_files(repository, package.files)
         subject = await self._resolve_subject(repository, package.subject)
         canonical = PackageManifest(package.variant, package.metadata, package.labels, files, subject)
         config = encode_package(canonical)
         document = to_oci_manifest(canonical, config)
+        if len(document) > core.limits.package_manifest_bytes:
+            raise _too_large(
+                f"its OCI manifest has {len(document)} bytes", f"{core.limits.package_manifest_bytes} bytes"
+            )
         digest = Digest.of(document, Algorithm.SHA256)
         if (
             precondition is None
@@ -133,12 +139,11 @@ class PackageService:
             row = lookups.find_manifest(tx.connection, repository, tag=version)
             if row is None:
                 raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{repository}:{version}")
-            if self._core.policies.of(repository).forbids_moving(version):
-                raise StoreError(ErrorKind.HELD, f"the version {version} is immutable in {repository}")
+            check_mutable(self._core, repository, version)
             tx.emit(TagDeleted(repository, version))
             others = statements.first(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id)
             if others is None and not usage_of.manifests_naming(tx.connection, repository, row.blob_id):
-                delete_manifest(tx, repository, row)
+                delete_manifest(tx, self._core, repository, row)
 
         await self._core.database.write(self._caller.principal.id, change)
 
@@ -270,6 +275,11 @@ def taken(repository: Repository, version: Tag, digest: Digest) -> StoreError:
         f"{repository}:{version} is taken by {digest}: choose another version",
         detail={"manifest_digest": str(digest)},
     )
+
+
+def _too_large(it: str, limit: str) -> StoreError:
+    message = f"the package is too large: {it}, where {limit} are allowed; make several of it"
+    return StoreError(ErrorKind.PACKAGE_TOO_LARGE, message)
 
 
 def _stands_at(tx: Transaction, repository: Repository, version: Tag, digest: Digest) -> bool:
