@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.server.values import COUNT, DURATION, FLAG, PATH, SIZE, TEXT, Kind, one_of
+from registry.server.values import ADDRESS, COUNT, DURATION, FLAG, PATH, SIZE, TEXT, URL, Kind, one_of
 
 #: What names of environment variables begin with.
 PREFIX = "ARTIFACT_STORE_"
@@ -54,7 +54,7 @@ class Server:
     data: Path = _setting(Path("data"), PATH, "The folder that holds everything. Back up this one.")
     listen: str = _setting(
         "127.0.0.1:5000",
-        TEXT,
+        ADDRESS,
         "HOST:PORT. Loopback, since nobody is asked who they are yet; port 0 picks a free one.",
     )
     workers: int = _setting(
@@ -102,7 +102,7 @@ class Database:
 
     url: str | None = _setting(
         None,
-        TEXT,
+        URL,
         "SQLAlchemy URL such as postgresql+asyncpg://user@host/name; none keeps SQLite in the data folder.",
         none="SQLite in the data folder",
     )

@@ -106,6 +106,8 @@ DURATION = Kind("seconds", "TIME", _parse_duration, _render_duration)
 COUNT = Kind("number", "N", _parse_count, str)
 FLAG = Kind("true or false", "BOOL", _parse_flag, lambda value: "true" if value else "false")
 TEXT = Kind("text", "TEXT", _parse_text, str)
+ADDRESS = Kind("text", "HOST:PORT", _parse_text, str)
+URL = Kind("text", "URL", _parse_text, str)
 PATH = Kind("path", "PATH", _parse_path, str)
 
 

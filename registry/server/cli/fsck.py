@@ -12,7 +12,8 @@ HELP = """\
 check every object of a store, also beside a running server
 
 Reads the ledger, the views and every byte, and compares each content with all of its digests. Names each
-fault, and changes nothing. A push of the same content heals what is missing; `rebuild` mends views.
+fault, and changes nothing. A push of the same content heals what is missing, and what is corrupt once its
+file, content/DOMAIN/XX/BLAKE3 in the data folder, is moved away; `rebuild` mends views.
 Exit code 0: no fault; 1: faults; 2: the check could not run.
 
 examples:
