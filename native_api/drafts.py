@@ -1,4 +1,4 @@
-"""Drafts (DECISIONS 26): files streamed one by one into a version in the making, then finalised."""
+"""Drafts (decision 26): files streamed one by one into a version in the making, then finalised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths of the API's resources, percent-encoded. Links are paths, never absolute (DECISIONS 23)."""
+"""Paths of the API's resources, percent-encoded. Links are paths, never absolute (decision 23)."""
 
 from __future__ import annotations
 

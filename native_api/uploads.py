@@ -89,7 +89,7 @@ async def _open(exchange: Exchange, wanted: bodies.NewUpload) -> Upload:
 
 
 async def _finish(exchange: Exchange, upload: Upload) -> Upload:
-    """A tus upload commits at its last byte (DECISIONS 25)."""
+    """A tus upload commits at its last byte (decision 25)."""
     if upload.size is None or upload.offset < upload.size:
         return upload
     await exchange.session.uploads.complete(None, upload.id)

@@ -2,7 +2,7 @@
 
 The data model is JSON's plus bytes: null, booleans, integers of CBOR's 64-bit range, finite floats, bytes,
 text, arrays, and maps whose keys are text, sorted by the bytes of the encoded key. A number has one form
-(DECISIONS 18): an integral float within ±(2^53-1) is written as an integer, -0.0 as 0, any other float in
+(decision 18): an integral float within ±(2^53-1) is written as an integer, -0.0 as 0, any other float in
 the shortest of 16, 32 and 64 bits that is exact.
 
 cbor2 writes and reads the single items. Ours is what it leaves open: which values there are, the order of

@@ -23,7 +23,7 @@ LARGEST_ENVELOPE = 65_535
 
 @dataclass(frozen=True, slots=True)
 class RepositoryCreated:
-    """A repository exists from now on, in a domain that never changes (DECISIONS 5)."""
+    """A repository exists from now on, in a domain that never changes (decision 5)."""
 
     KIND: ClassVar[str] = "repository.created"
     SUBJECT: ClassVar[str | None] = None
@@ -142,7 +142,7 @@ class ManifestDeleted:
 
 @dataclass(frozen=True, slots=True)
 class TagSet:
-    """A tag points at a manifest, and answers with its digest in `algorithm` (DECISIONS 7)."""
+    """A tag points at a manifest, and answers with its digest in `algorithm` (decision 7)."""
 
     KIND: ClassVar[str] = "tag.set"
     SUBJECT: ClassVar[str | None] = "tag"

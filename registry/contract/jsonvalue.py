@@ -3,7 +3,7 @@
 Python's reader takes duplicate keys, NaN, lone surrogates and integers of any size; every one of these would
 read differently elsewhere, so all are refused here, each with the JSON Pointer (RFC 6901) of its place.
 
-Numbers (DECISIONS 18): what is integral within ±(2^53-1) becomes an int, however it is spelt (`1.0`, `1e2`,
+Numbers (decision 18): what is integral within ±(2^53-1) becomes an int, however it is spelt (`1.0`, `1e2`,
 `-0`); an integer literal beyond is refused, since most readers would round it; every other finite number is
 a float, `6.022e23` too; what overflows a double is refused.
 """

@@ -45,7 +45,7 @@ class Precondition:
 class Reading(Protocol):
     """Stored bytes that may be read.
 
-    `digest` is the one that was asked for (DECISIONS 7), `size` is in bytes.
+    `digest` is the one that was asked for (decision 7), `size` is in bytes.
     """
 
     @property
@@ -140,7 +140,7 @@ class NewPackage:
 class Package:
     """A manifest read as a package.
 
-    Foreign artifacts have no `package_digest`, `variant` and `metadata` (DECISIONS 19).
+    Foreign artifacts have no `package_digest`, `variant` and `metadata` (decision 19).
 
     `versions` are the tags that point at it. An index has `children` and no files.
     """

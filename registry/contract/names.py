@@ -54,7 +54,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def subject_of_tag(tag: Tag) -> Digest | None:
-    """The digest that a fallback or signature tag speaks of, else None (DECISIONS 14).
+    """The digest that a fallback or signature tag speaks of, else None (decision 14).
 
     `sha256-<hex>` is the referrers fallback of distribution-spec 1.1 ("Referrers Tag Schema"); the
     suffixes `.sig`, `.att` and `.sbom` are cosign's. Such tags are weak edges to their subject.

@@ -1,10 +1,10 @@
-"""The canonical package manifest: what a package is, as one form of deterministic CBOR (DECISIONS 17, A4).
+"""The canonical package manifest: what a package is, as one form of deterministic CBOR (decision 17, A4).
 
 The bytes are a map with exactly these keys (sorted as RFC 8949 4.2.1 says; null where there is nothing):
 
     "v"         1, the format version
     "variant"   text or null
-    "metadata"  map, JSON's data model with numbers as DECISIONS 18
+    "metadata"  map, JSON's data model with numbers as decision 18
     "labels"    map of text to text
     "files"     array of maps, ascending by the bytes of "relative_path":
                 "relative_path" text, "size" in bytes, "media_type" text,

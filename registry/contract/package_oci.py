@@ -1,4 +1,4 @@
-"""A package as an OCI image manifest, and back: a pure function and its check (A9, DECISIONS 17 and 19).
+"""A package as an OCI image manifest, and back: a pure function and its check (A9, decisions 17 and 19).
 
 Source of the form: image-spec manifest.md, "Guidelines for Artifact Usage". Files are layers in the order of
 the canonical manifest, two files of the same content are two layers, and the path is the layer's title.
@@ -18,7 +18,7 @@ from registry.contract.package import PackageManifest, encode_package
 #: Media type of the config that makes an OCI manifest a package.
 PACKAGE_CONFIG = "application/vnd.artifact-store.package.v1+cbor"
 
-#: What clients take for a manifest, in bytes (DECISIONS 21).
+#: What clients take for a manifest, in bytes (decision 21).
 MAX_OCI_MANIFEST_BYTES = 4 * 1024 * 1024
 
 #: The content of the OCI empty layer (image-spec manifest.md, "Guidance for an Empty Descriptor").

@@ -27,7 +27,7 @@ MAX_SEGMENT_BYTES = 255
 MAX_LABELS = 256
 MAX_LABEL_KEY_BYTES = 256
 MAX_LABEL_VALUE_BYTES = 4096
-#: Metadata in canonical CBOR, in bytes (DECISIONS 21), and its nesting: the package around it takes a level.
+#: Metadata in canonical CBOR, in bytes (decision 21), and its nesting: the package around it takes a level.
 MAX_METADATA_BYTES = 1024 * 1024
 MAX_METADATA_DEPTH = cbor.MAX_DEPTH - 1
 

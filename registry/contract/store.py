@@ -106,7 +106,7 @@ class Blobs(Protocol):
     """Blobs of a repository, by any of their digests."""
 
     async def get(self, repository: Repository, digest: Digest) -> Reading:
-        """For HEAD and GET; a manifest of the repository is a blob too (DECISIONS 15).
+        """For HEAD and GET; a manifest of the repository is a blob too (decision 15).
 
         Raises BLOB_UNKNOWN when the repository does not have it or its bytes are gone, RESTORE_REQUIRED.
         """
@@ -251,7 +251,7 @@ class FileReading(Reading, Protocol):
 
 
 class Drafts(Protocol):
-    """Package versions in the making (DECISIONS 26): one per version, bound to who opened it."""
+    """Package versions in the making (decision 26): one per version, bound to who opened it."""
 
     async def put_file(
         self,

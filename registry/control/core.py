@@ -29,7 +29,7 @@ class Limits:
 
     #: A pushed manifest. Clients stop at 4 MiB; distribution-spec asks to accept at least that.
     manifest_bytes: int = 16 * 1024 * 1024
-    #: A native package's OCI manifest, so that every client can pull it (DECISIONS 21).
+    #: A native package's OCI manifest, so that every client can pull it (decision 21).
     package_manifest_bytes: int = 4 * 1024 * 1024
     #: One blob; None for no bound but the disk.
     blob_bytes: int | None = None

@@ -16,7 +16,7 @@ from registry.contract.model import FileEntry
 from registry.contract.package import PackageManifest
 from registry.contract.package_rules import path_fault
 
-#: Search sees at most this many paths of a package, and scalars of at most so many bytes (DECISIONS 29).
+#: Search sees at most this many paths of a package, and scalars of at most so many bytes (decision 29).
 MOST_PATHS = 256
 LONGEST_SCALAR = 256
 
@@ -82,7 +82,7 @@ def file_names(manifest: Manifest, *, native: bool) -> list[str | None]:
     """A relative path for each layer; None for the empty layer that stands for "no files".
 
     Foreign artifacts may lack titles, repeat them or use paths that would escape: such layers are called
-    `_layers/NNN-<12 hex>` (DECISIONS 19).
+    `_layers/NNN-<12 hex>` (decision 19).
     """
     titles = [layer.annotations.get(TITLE) for layer in manifest.layers]
     usable = set(titles) if native else _usable(titles)

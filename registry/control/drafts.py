@@ -1,4 +1,4 @@
-"""Drafts: a package version that grows file by file, invisible until it is finalised (DECISIONS 26)."""
+"""Drafts: a package version that grows file by file, invisible until it is finalised (decision 26)."""
 
 from __future__ import annotations
 

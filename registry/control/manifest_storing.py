@@ -69,7 +69,7 @@ async def check_children_early(core: Core, repository: Repository, manifest: Man
 def check_children(tx: Transaction, core: Core, repository: Repository, manifest: Manifest) -> None:
     """Raises MANIFEST_CHILD_UNKNOWN that names what the repository lacks, unless its policy says sparse.
 
-    A descriptor is satisfied by a manifest or a blob of the repository (DECISIONS 15). Source:
+    A descriptor is satisfied by a manifest or a blob of the repository (decision 15). Source:
     distribution-spec, "Pushing Manifests".
     """
     required = _required(core, repository, manifest)

@@ -29,7 +29,7 @@ async def native_package(
     """The package that a pushed manifest claims to be by its config, checked; None for a foreign artifact.
 
     It must decode, say the same as the manifest, name the content that the layers name, and satisfy its
-    variant's schema: else MANIFEST_INVALID, so that `/v2/` is no way round the checks (DECISIONS 19).
+    variant's schema: else MANIFEST_INVALID, so that `/v2/` is no way round the checks (decision 19).
     """
     config = manifest.config
     if config is None or config.media_type != PACKAGE_CONFIG:

@@ -186,7 +186,7 @@ class PackageService:
     async def _resolve_files(
         self, repository: Repository, files: Sequence[NewFile]
     ) -> tuple[DomainId, tuple[PackageFile, ...]]:
-        """Content that the package may name (DECISIONS 22).
+        """Content that the package may name (decision 22).
 
         Anything else is VALIDATION_FAILED as if absent.
         """
@@ -269,7 +269,7 @@ class PackageService:
 
 
 def taken(repository: Repository, version: Tag, digest: Digest) -> StoreError:
-    """The refusal of another body under a taken version (DECISIONS 20)."""
+    """The refusal of another body under a taken version (decision 20)."""
     return StoreError(
         ErrorKind.CONFLICT,
         f"{repository}:{version} is taken by {digest}: choose another version",

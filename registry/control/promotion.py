@@ -1,6 +1,6 @@
 """Promotion: an existing manifest, and all it reaches, gets a version elsewhere.
 
-No bytes move (DECISIONS 20).
+No bytes move (decision 20).
 """
 
 from __future__ import annotations

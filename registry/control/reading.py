@@ -18,7 +18,7 @@ from registry.control.sql.lookups import AWAY, MISSING, BlobRow
 class StoredReading:
     """Implements `registry.contract.model.Reading` over the data plane.
 
-    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (DECISIONS 11).
+    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11).
     """
 
     digest: Digest

@@ -1,7 +1,7 @@
 """What has expired goes: upload sessions, stages without a session, drafts, leases.
 
 One process of all that serve a store does this at a time: it holds the row `reaper` in `work_leases`, and
-each of its writes checks that the row still bears its fencing token (DECISIONS 3).
+each of its writes checks that the row still bears its fencing token (decision 3).
 """
 
 from __future__ import annotations

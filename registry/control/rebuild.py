@@ -1,4 +1,4 @@
-"""Rebuild: drop every view and replay the ledger to the same state (A3, DECISIONS 1).
+"""Rebuild: drop every view and replay the ledger to the same state (A3, decision 1).
 
 Replay validates nothing and reads no clock. Bytes are read only for what is alive at the head: manifests, the
 configs of packages, schemas. Nothing else may use the store meanwhile; the caller holds its lock.

@@ -1,4 +1,4 @@
-"""Search by typed metadata: equality on fields, all of which hold, newest first (A8, DECISIONS 29).
+"""Search by typed metadata: equality on fields, all of which hold, newest first (A8, decision 29).
 
 The index of `manifest_fields` gives the ids of one (path, value) in order, so a page is read from its newest
 end and no further than needed. What is sought by several conditions is driven by the rarest of them, told

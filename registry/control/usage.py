@@ -1,4 +1,4 @@
-"""What the store holds, from counters that every mutation keeps (DECISIONS 30)."""
+"""What the store holds, from counters that every mutation keeps (decision 30)."""
 
 from __future__ import annotations
 

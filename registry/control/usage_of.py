@@ -1,4 +1,4 @@
-"""Who uses content within a repository: what stands in the way of its deletion (DECISIONS 16)."""
+"""Who uses content within a repository: what stands in the way of its deletion (decision 16)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class DataPlaneSettings:
     and commits that wait together share one journal commit."""
 
     buffer_budget: int = 64 << 20
-    """Bytes of upload bodies in memory, over all uploads of the process (DECISIONS.md 12)."""
+    """Bytes of upload bodies in memory, over all uploads of the process (decision 12)."""
 
     batch: int = 1 << 20
     """Bytes gathered before a write, at most 1 MiB; fewer when many uploads share the budget."""

@@ -1,4 +1,4 @@
-"""Leases: content held for somebody, and background work held by one process (DECISIONS 3, 10 and 22)."""
+"""Leases: content held for somebody, and background work held by one process (decisions 3, 10 and 22)."""
 
 from __future__ import annotations
 

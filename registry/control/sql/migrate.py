@@ -1,7 +1,7 @@
 """Bring a database to this program's schema, and refuse one that is newer.
 
 Embedded databases are migrated when they are opened. Replicas only check, and name the command to run
-(DECISIONS 4). Alembic is imported when there is work to do: a start on a current schema costs one SELECT.
+(decision 4). Alembic is imported when there is work to do: a start on a current schema costs one SELECT.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ draft_files = Table(
     Column("media_type", Key, nullable=False),
 )
 
-#: Content that is held for somebody though no manifest or repository holds it yet (DECISIONS 10 and 22).
+#: Content that is held for somebody though no manifest or repository holds it yet (decisions 10 and 22).
 content_leases = Table(
     "content_leases",
     operational,
@@ -270,7 +270,7 @@ principals = Table(
     Column("name", Key, nullable=False, unique=True),
 )
 
-#: Who does which background work; every write of a holder checks its fencing token (DECISIONS 3).
+#: Who does which background work; every write of a holder checks its fencing token (decision 3).
 work_leases = Table(
     "work_leases",
     operational,

@@ -1,4 +1,4 @@
-"""Changes of the usage counters, gathered while events are applied and written once (DECISIONS 30)."""
+"""Changes of the usage counters, gathered while events are applied and written once (decision 30)."""
 
 from __future__ import annotations
 
