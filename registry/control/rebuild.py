@@ -17,7 +17,7 @@ from registry.contract.manifest import parse_manifest
 from registry.contract.package import MAX_PACKAGE_BYTES, decode_package
 from registry.control.details import ManifestDetails, details_of
 from registry.control.schemas import LARGEST_SCHEMA
-from registry.control.sql import replay
+from registry.control.sql import migrate, replay
 from registry.control.sql.opening import open_offline
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ async def rebuild(
     done = Rebuilt()
     async with open_offline(database) as offline:
         # Apart, because PostgreSQL drops no table that a cursor of the same transaction has been on.
+        await offline.run(migrate.require_current)
         before = await offline.run(replay.fingerprints)
     async with open_offline(database) as offline:
         await offline.run(replay.drop_views)

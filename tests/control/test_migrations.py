@@ -11,6 +11,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import open_store
+from registry.control.rebuild import rebuild
 from registry.control.sql import creation, migrate, tables
 from registry.control.sql.opening import migrate_database, open_offline
 from registry.dataplane import open_memory
@@ -85,6 +86,25 @@ async def test_replicas_refuse_another_schema_and_name_the_command(postgres: Pos
         await open_store(dataplane, url)
     assert caught.value.kind is ErrorKind.UNAVAILABLE
     assert "artifact-store migrate" in caught.value.message
+    await dataplane.close()
+
+
+@pytest.mark.parametrize(("version", "advice"), [("0000", "migrate"), ("9999", "newer")])
+async def test_a_rebuild_touches_no_schema_but_its_own(
+    database: str | Path, version: str, advice: str
+) -> None:
+    dataplane = open_memory()
+    async with open_world(database, dataplane) as world:
+        await world.push_image("v1")
+        before = await world.fingerprints()
+        async with open_offline(database) as offline:
+            statement = text(f"UPDATE alembic_version SET version_num = '{version}'")
+            await offline.run(lambda connection: connection.execute(statement))
+        with pytest.raises(StoreError) as caught:
+            await rebuild(database, dataplane)
+        assert version in caught.value.message
+        assert advice in caught.value.message
+        assert await world.fingerprints() == before
     await dataplane.close()
 
 

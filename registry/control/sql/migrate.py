@@ -57,6 +57,17 @@ def upgrade(connection: Connection) -> bool:
     return True
 
 
+def require_current(connection: Connection) -> None:
+    """For what replaces tables: raises StoreError UNAVAILABLE when the schema is another program's."""
+    found = version_of(connection)
+    if found != CURRENT:
+        raise StoreError(
+            ErrorKind.UNAVAILABLE,
+            f"the database has schema version {found}, this program knows {CURRENT}: "
+            + ("run 'artifact-store migrate' first" if (found or "") < CURRENT else "run a newer one"),
+        )
+
+
 def is_current_sqlite(path: Path) -> bool:
     """One SELECT on the plain driver, so that a start on a current schema pays for no more."""
     if not path.exists():
