@@ -15,12 +15,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from registry.server.app import ServerRequest
 from registry.server.board import Board
 from registry.server.composition import open_parts
+from registry.server.connection import ConnectionServer
 from registry.server.gate import Gate
 from registry.server.logs import Log
 from registry.server.settings import Settings
@@ -89,7 +89,7 @@ async def _serve(
     tls = tls_context(settings)
     async with open_parts(settings, seat.board, seat.number, log) as parts:
         gate = Gate(parts.app.handle)
-        server = web.Server(
+        server = ConnectionServer(
             gate.handle,
             request_factory=lambda message, payload, protocol, writer, task: ServerRequest(
                 message, payload, protocol, writer, task, loop

@@ -211,7 +211,7 @@ def verify(server: Running, history: History) -> None:
 
 def _verify_tag(server: Running, repository: str, tag: str, may_be: list[bytes], history: History) -> None:
     answer = ask(server, "GET", f"/v2/{repository}/manifests/{tag}")
-    acknowledged = (repository, sha256(may_be[0])) in history.manifests
+    acknowledged = bool(may_be) and (repository, sha256(may_be[0])) in history.manifests
     if answer.status == 404:
         assert not acknowledged, (repository, tag)
         may_be.clear()

@@ -259,3 +259,15 @@ def test_too_large_is_413_before_it_is_read(server: Running) -> None:
         with connected(server) as line:
             line.sendall(head("PUT", target, Content_Type="application/json", Content_Length=str(2**40)))
             assert read(line).status == 413
+
+
+def test_nonsense_is_not_sent_back(server: Running) -> None:
+    """Who answers with what was sent, unread, lends its name to it."""
+    with connected(server) as line:
+        line.sendall(b"<script>alert(1)</script>" * 100 + b"\r\n\r\n")
+        answer = read(line)
+    assert answer.status == 400
+    assert b"<script>" not in answer.body
+    assert len(answer.body) < 300
+    assert answer.headers["server"] == "artifact-store"
+    assert answer.headers["content-type"].startswith("text/plain")
