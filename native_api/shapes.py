@@ -109,7 +109,7 @@ _NEW_PACKAGE: dict[str, Schema] = {
     "variant": nullable(VARIANT),
     "metadata": _METADATA,
     "labels": _LABELS,
-    "subject": nullable(DIGEST),
+    "subject": nullable(DIGEST) | {"description": "Any digest of a manifest that the repository has."},
 }
 _NEW_FILES: Schema = {"type": "array", "items": ref("NewFile"), "maxItems": 100_000}
 

@@ -126,7 +126,7 @@ class NewFile:
 class NewPackage:
     """What PUT of a package says.
 
-    `subject` is the digest of a manifest in the same repository, present or not yet.
+    `subject` is any digest of a manifest that the same repository has.
     """
 
     variant: str | None = None

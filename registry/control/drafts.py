@@ -77,13 +77,19 @@ class DraftService:
     async def finalize(self, repository: Repository, version: Tag, package: NewPackage) -> PackageAccepted:
         draft = await self.get(repository, version)
         files = tuple(NewFile(file.relative_path, file.digest, file.media_type) for file in draft.files)
-        accepted = await self._packages.put(
-            repository, version, replace(package, files=(*files, *package.files))
+
+        def close(tx: Transaction) -> None:
+            # A file may have been put, and acknowledged, since the draft was read.
+            if self._read(tx.connection, repository, version, tx.now).files != draft.files:
+                raise StoreError(
+                    ErrorKind.CONFLICT,
+                    f"the draft of {repository}:{version} changed meanwhile: finalise it again",
+                )
+            draft_rows.drop(tx.connection, repository, version)
+
+        return await self._packages.make(
+            repository, version, replace(package, files=(*files, *package.files)), within=close
         )
-        await self._core.database.write(
-            self._caller.principal.id, lambda tx: draft_rows.drop(tx.connection, repository, version)
-        )
-        return accepted
 
     def _open(self, tx: Transaction, repository: Repository, version: Tag) -> None:
         """Begin the draft or prolong it. Raises CONFLICT when the version or the draft is somebody else's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from registry.contract.dataplane import Content, DomainId
@@ -40,6 +40,10 @@ from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_metadata
 
 
+def _nothing_else(_tx: Transaction) -> None:
+    """A package that is put by itself."""
+
+
 class PackageService:
     """Implements `registry.contract.store.Packages`."""
 
@@ -55,6 +59,18 @@ class PackageService:
         package: NewPackage,
         precondition: Precondition | None = None,
     ) -> PackageAccepted:
+        return await self.make(repository, version, package, precondition)
+
+    async def make(
+        self,
+        repository: Repository,
+        version: Tag,
+        package: NewPackage,
+        precondition: Precondition | None = None,
+        *,
+        within: Callable[[Transaction], None] = _nothing_else,
+    ) -> PackageAccepted:
+        """`put`, with a step that belongs to the same transaction and comes first in it."""
         self._caller.may(Action.PUSH, repository)
         core, actor = self._core, self._caller.principal.id
         check_package(package)
@@ -70,21 +86,22 @@ class PackageService:
             raise _too_large(
                 f"its OCI manifest has {len(document)} bytes", f"{core.limits.package_manifest_bytes} bytes"
             )
-        digest = Digest.of(document, Algorithm.SHA256)
+        address = Digest.of(document, Algorithm.BLAKE3)
         if (
             precondition is None
         ):  # a condition comes before the conflict (RFC 9110 13.2.1), in the transaction
-            await self._check_free(repository, version, digest)
+            await self._check_free(repository, version, address)
         kept = [await core.dataplane.put(domain, config)]
         if not files:
             kept.append(await core.dataplane.put(domain, EMPTY_CONTENT))
         content = await core.dataplane.put(domain, document)
         native = NativePackage(canonical, package_digest(config), schema)
-        incoming = Incoming(parse_manifest(document, None), content, digest, native)
+        incoming = Incoming(parse_manifest(document, None), content, content.sha256, native)
 
         def change(tx: Transaction) -> bool:
+            within(tx)
             check_precondition(tx, repository, version, precondition)
-            if _stands_at(tx, repository, version, digest):
+            if _stands_at(tx, repository, version, address):
                 return False
             self._link(tx, repository, domain, kept, files)
             store_manifest(tx, core, repository, incoming, (version,))
@@ -241,12 +258,14 @@ class PackageService:
                 "the subject is not there",
                 errors=[FieldError("/subject", f"{repository} has no manifest {subject}")],
             )
-        return Descriptor(row.media_type, row.digest, row.size)
+        # Named by whichever digest, the package is the same, and other registries' clients know this one.
+        named = await self._core.database.fetch(lookups.DIGESTS_OF_BLOB, {"blob_id": row.blob_id})
+        return Descriptor(row.media_type, sha256_of([name[0] for name in named]), row.size)
 
-    async def _check_free(self, repository: Repository, version: Tag, digest: Digest) -> None:
+    async def _check_free(self, repository: Repository, version: Tag, address: Digest) -> None:
         """Before any byte is stored; the transaction looks again."""
         row = await self._manifests.find(repository, version)
-        if row is not None and row.digest != digest:
+        if row is not None and row.address != address:
             raise taken(repository, version, row.digest)
 
     def _link(
@@ -282,11 +301,14 @@ def _too_large(it: str, limit: str) -> StoreError:
     return StoreError(ErrorKind.PACKAGE_TOO_LARGE, message)
 
 
-def _stands_at(tx: Transaction, repository: Repository, version: Tag, digest: Digest) -> bool:
-    """True when the version already is this manifest; raises CONFLICT when it is another."""
+def _stands_at(tx: Transaction, repository: Repository, version: Tag, address: Digest) -> bool:
+    """True when the version already is this manifest; raises CONFLICT when it is another.
+
+    Told by the content address: the tag may answer in another algorithm than a package's.
+    """
     current = lookups.find_manifest(tx.connection, repository, tag=version)
     if current is None:
         return False
-    if current.digest != digest:
+    if current.address != address:
         raise taken(repository, version, current.digest)
     return True

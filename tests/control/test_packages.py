@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, RestoreStatus, RetrievalTier
-from registry.contract.digest import Digest
+from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind
 from registry.contract.jsonvalue import JsonValue
 from registry.contract.manifest import OCI_MANIFEST
 from registry.contract.model import NewFile, NewPackage, PackageAccepted, Precondition, Search
 from registry.contract.names import Repository, Tag
 from registry.contract.package_oci import PACKAGE_CONFIG
-from registry.control import Limits
+from registry.control import Limits, reaper
 from registry.control.contents import set_tier
 from tests.control.world import (
     DAY,
@@ -86,6 +86,23 @@ async def test_the_same_again_changes_nothing_and_another_body_is_a_conflict(wor
     condition = Precondition(if_absent=True)
     async with refused(world, ErrorKind.PRECONDITION_FAILED):
         await world.session.packages.put(DEMO, V1, NewPackage(labels={"x": "y"}), condition)
+
+
+async def test_the_same_bytes_are_the_same_version_by_whichever_digest_they_were_tagged(world: World) -> None:
+    await put(world, V1, labels={"k": "v"})
+    data = (await world.session.manifests.get(DEMO, V1)).data
+    by_sha512 = Digest.of(data, Algorithm.SHA512)
+    await world.session.manifests.put(DEMO, by_sha512, OCI_MANIFEST, data, tags=[V2])
+    assert not (await put(world, V2, labels={"k": "v"})).created
+
+
+async def test_a_subject_is_the_same_by_each_of_its_digests(world: World) -> None:
+    subject = await world.push_image("subject")
+    first = (await put(world, V1, subject=subject)).package
+    again = await put(world, V1, subject=blake3(image()))
+    assert not again.created
+    assert first.subject is not None
+    assert first.subject.digest == subject
 
 
 async def test_content_that_nobody_may_name(world: World) -> None:
@@ -190,6 +207,18 @@ async def test_promotion_takes_everything_below_along(world: World) -> None:
     await world.check()
 
 
+async def test_what_is_missing_is_not_promoted_out_of_a_cache(world: World) -> None:
+    digest = await world.push_image("v1")
+    core = world.store.core
+    await world.dataplane.remove(DEFAULT_DOMAIN, blake3(image()))
+    core.manifest_cache.drop(DEFAULT_DOMAIN, blake3(image()))
+    with pytest.raises(Exception, match="not known"):
+        await world.session.manifests.get(DEMO, V1)
+    core.manifest_cache.add(DEFAULT_DOMAIN, blake3(image()), image())  # as another process may have it
+    async with refused(world, ErrorKind.PACKAGE_UNKNOWN):
+        await world.session.packages.promote(OTHER, V1, DEMO, digest)
+
+
 async def test_an_index_is_promoted_with_its_children(world: World) -> None:
     from tests.control.world import index
 
@@ -265,6 +294,22 @@ async def test_refusals_of_drafts(database: str | Path, dataplane: DataPlane) ->
         with pytest.raises(Exception, match="may have 1 files"):
             await draft(world, "b", b"y")
         assert [file.relative_path for file in (await world.session.drafts.get(DEMO, V1)).files] == ["a"]
+
+
+async def test_a_draft_holds_its_files_for_as_long_as_it_is_worked_on(world: World) -> None:
+    """The draft lives on with each file; the lease of each upload alone would be over after a day."""
+    await draft(world, "first", b"first")
+    for day in range(3):
+        world.clock.advance(20 * HOUR)
+        token = await reaper.acquire(world.store.core, "holder")
+        assert token is not None
+        await reaper.reap(world.store.core, token)
+        await draft(world, f"day{day}", f"day {day}".encode())
+    async with refused(world, ErrorKind.VALIDATION_FAILED):  # for nobody else
+        await world.bob.packages.put(DEMO, V2, NewPackage(files=(NewFile("f", blake3(b"first")),)))
+    package = (await world.session.drafts.finalize(DEMO, V1, NewPackage())).package
+    assert [file.relative_path for file in package.files] == ["day0", "day1", "day2", "first"]
+    await world.check()
 
 
 # --- schemas ---------------------------------------------------------------------------------------------

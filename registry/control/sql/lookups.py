@@ -60,7 +60,7 @@ WHERE r.name = :repository
 """
 )
 
-#: Content that some repository has, or that is leased to the principal.
+#: Content that some repository has, or that is leased to the principal, or in one of its live drafts.
 BLOB_OF_STORE = (
     _BLOB_COLUMNS
     + """
@@ -69,8 +69,11 @@ JOIN blobs b ON b.id = d.blob_id
 WHERE d.digest = :digest AND (:domain = '' OR d.domain = :domain) AND (
     EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = b.id)
     OR EXISTS (SELECT 1 FROM content_leases l WHERE l.domain = b.domain
-               AND l.content_address = b.content_address AND l.principal = :principal AND l.expires_at >
-               :now))
+               AND l.content_address = b.content_address AND l.principal = :principal AND l.expires_at > :now)
+    OR EXISTS (SELECT 1 FROM draft_files f
+               JOIN drafts w ON w.repository = f.repository AND w.version = f.version
+               WHERE f.content_address = b.content_address AND w.principal = :principal
+               AND w.expires_at > :now))
 ORDER BY b.id LIMIT 1
 """
 )

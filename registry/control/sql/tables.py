@@ -249,6 +249,7 @@ draft_files = Table(
     Column("content_address", Key, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("media_type", Key, nullable=False),
+    Index("draft_files_by_content", "content_address"),
 )
 
 #: Content that is held for somebody though no manifest or repository holds it yet (decisions 10 and 22).

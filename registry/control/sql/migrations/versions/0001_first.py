@@ -180,6 +180,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("media_type", KEY, nullable=False),
     )
+    op.create_index("draft_files_by_content", "draft_files", ["content_address"])
     op.create_table(
         "content_leases",
         sa.Column("domain", KEY, primary_key=True),
