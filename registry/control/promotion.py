@@ -13,7 +13,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import EdgeKind, Manifest, parse_manifest
 from registry.contract.model import Precondition
 from registry.contract.names import Repository, Tag
-from registry.contract.package import decode_package
+from registry.contract.package import MAX_PACKAGE_BYTES, decode_package
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
@@ -21,7 +21,7 @@ from registry.control.manifests import check_precondition
 from registry.control.package_reading import sha256_of
 from registry.control.reading import absence, read_whole
 from registry.control.sql import lookups, statements
-from registry.control.sql.lookups import BlobRow, ManifestRow
+from registry.control.sql.lookups import MISSING, BlobRow, ManifestRow
 from registry.control.sql.transaction import Transaction
 
 #: Indexes inside indexes.
@@ -89,7 +89,9 @@ async def _collect(
         lookups.MANIFEST_BY_DIGEST, {"repository": source, "digest": str(digest)}
     )
     row = ManifestRow.of(found) if found else None
-    data = await read_whole(core, actor, row.domain, row.address, row.size) if row else None
+    # What is noted as missing may still be in this process's cache, and is no content to record again.
+    there = row is not None and row.state != MISSING
+    data = await read_whole(core, actor, row.domain, row.address, row.size) if row and there else None
     if row is None or data is None:
         raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{source}@{digest}")
     if depth == 0 or len(parts) >= _MOST_MANIFESTS:
@@ -104,7 +106,7 @@ async def _collect(
             await _collect(core, actor, source, child.digest, parts, depth - 1)
     native = None
     if row.package_digest is not None:
-        raw = await read_whole(core, actor, row.domain, row.package_digest, core.limits.manifest_bytes)
+        raw = await read_whole(core, actor, row.domain, row.package_digest, MAX_PACKAGE_BYTES)
         if raw is None:
             raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{source}@{digest}")
         native = NativePackage(decode_package(raw), row.package_digest, row.schema_version)

@@ -46,6 +46,9 @@ async def run(core: Core) -> None:
                     _LOG.info("reaped %s", reaped)
         except StoreError as error:
             _LOG.warning("the reaper could not do its work: %s", error)
+        except Exception:
+            # Nobody else would begin again, and what expires would stay until the next start.
+            _LOG.exception("the reaper failed")
         await asyncio.sleep(_EVERY_SECONDS)
 
 

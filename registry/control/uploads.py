@@ -120,6 +120,12 @@ class UploadService:
                     detail={"offset": offset, "size": row.size},
                 )
             content = await self._core.dataplane.commit(row.stage, digest)
+            if content.size < offset:  # another completion has taken the stage since, and left an empty one
+                raise StoreError(
+                    ErrorKind.UPLOAD_INCOMPLETE,
+                    "another request completes this upload: ask for it again",
+                    detail={"offset": content.size, "size": row.size},
+                )
         except StoreError as error:
             if error.kind not in {ErrorKind.DIGEST_MISMATCH, ErrorKind.UPLOAD_INCOMPLETE}:
                 raise

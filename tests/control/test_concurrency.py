@@ -86,6 +86,51 @@ async def test_two_completions_of_one_native_upload(world: World) -> None:
         assert await uploads.complete(None, session.id, sha256(data)) in contents
 
 
+async def test_completions_without_a_digest_make_no_empty_content(world: World) -> None:
+    """Who comes second finds the stage gone, and an empty one is not what was uploaded."""
+    uploads = world.session.uploads
+    for number in range(5):
+        data = f"upload {number}".encode()
+        session = await uploads.create(None)
+        await uploads.append(None, session.id, once(data), offset=0)
+        outcomes = await asyncio.gather(
+            *(uploads.complete(None, session.id) for _ in range(3)), return_exceptions=True
+        )
+        contents = {outcome for outcome in outcomes if not isinstance(outcome, BaseException)}
+        assert {content.size for content in contents} == {len(data)}
+    assert await world.kinds() == ["content.stored"] * 5
+
+
+async def test_a_file_acknowledged_while_a_draft_is_finalised_is_in_the_package(world: World) -> None:
+    """Or finalising is refused, as the draft has changed, and can be tried again; no file vanishes."""
+    drafts, version = world.session.drafts, Tag("v1")
+
+    async def put(name: str) -> str | None:
+        try:
+            await drafts.put_file(DEMO, version, name, "text/plain", once(name.encode()), length=len(name))
+        except StoreError as error:
+            assert error.kind is ErrorKind.CONFLICT
+            return None
+        return name
+
+    async def keep_putting() -> list[str | None]:
+        return [await put(f"late{number}") for number in range(10)]
+
+    async def finalize() -> list[str]:
+        while True:
+            try:
+                accepted = await drafts.finalize(DEMO, version, NewPackage())
+            except StoreError as error:
+                assert error.kind is ErrorKind.CONFLICT
+                await asyncio.sleep(0.01)
+            else:
+                return [file.relative_path for file in accepted.package.files]
+
+    assert await put("first") == "first"
+    found, late = await asyncio.gather(finalize(), keep_putting())
+    assert found == ["first", *(name for name in late if name is not None)]
+
+
 async def test_the_same_blob_from_many_at_once(world: World) -> None:
     await asyncio.gather(*(world.push_blob(b"same") for _ in range(20)))
     assert await world.kinds() == ["repository.created", "content.stored", "blob.linked"]
