@@ -12,6 +12,9 @@ from registry.contract.model import PackageAccepted, Search
 from registry.contract.names import Reference, parse_repository
 from registry.http.conditional import precondition
 
+#: Two names of 127 characters (RFC 6838 section 4.2) and room for parameters.
+_LONGEST_TYPE = 512
+
 
 async def put(exchange: Exchange, name: PackageName) -> web.StreamResponse:
     limits, packages = exchange.limits, exchange.session.packages
@@ -35,10 +38,9 @@ async def get(exchange: Exchange, name: PackageName) -> web.StreamResponse:
 
 async def get_file(exchange: Exchange, name: FileName) -> web.StreamResponse:
     package = name.package
-    reading, _ = await exchange.session.packages.file(package.repository, package.reference, name.path)
-    return await exchange.reading(
-        reading, {"Content-Type": reading.media_type, **_safe(), "Cache-Control": _caching(package.reference)}
-    )
+    reading = await exchange.session.packages.file(package.repository, package.reference, name.path)
+    headers = {"Content-Type": _content_type(reading.media_type), **_safe()}
+    return await exchange.reading(reading, {**headers, "Cache-Control": _caching(package.reference)})
 
 
 async def get_manifest(exchange: Exchange, name: PackageName) -> web.StreamResponse:
@@ -91,6 +93,12 @@ def made(exchange: Exchange, name: PackageName, accepted: PackageAccepted) -> we
 
 def _caching(reference: Reference) -> str:
     return IMMUTABLE if isinstance(reference, Digest) else NO_CACHE
+
+
+def _content_type(declared: str) -> str:
+    """A layer that came over `/v2/` declares what its producer wrote, and not all of that can be a header."""
+    fits = len(declared) <= _LONGEST_TYPE and declared.isascii() and declared.isprintable()
+    return declared if fits and "/" in declared else "application/octet-stream"
 
 
 def _safe() -> dict[str, str]:

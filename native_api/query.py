@@ -71,6 +71,8 @@ def read_query(pairs: Sequence[tuple[str, str]], operation: Operation) -> Query:
     values: dict[str, str] = {}
     fields: list[tuple[str, str]] = []
     for name, value in pairs:
+        if "\0" in name or "\0" in value:  # PostgreSQL holds none, and nothing is called by one
+            raise _refused(name.replace("\0", ""), "holds a NUL")
         if operation.takes_fields and _FIELD.fullmatch(name):
             fields.append((name, value))
         elif name not in operation.query_names:

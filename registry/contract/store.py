@@ -208,10 +208,11 @@ class Packages(Protocol):
         """Raises PACKAGE_UNKNOWN."""
         ...
 
-    async def file(
-        self, repository: Repository, reference: Reference, path: str
-    ) -> tuple[FileReading, Package]:
-        """Raises PACKAGE_UNKNOWN, FILE_UNKNOWN, RESTORE_REQUIRED."""
+    async def file(self, repository: Repository, reference: Reference, path: str) -> FileReading:
+        """One file, at the same cost whatever else the package holds.
+
+        Raises PACKAGE_UNKNOWN, FILE_UNKNOWN, RESTORE_REQUIRED.
+        """
         ...
 
     async def canonical(self, repository: Repository, reference: Reference) -> Reading:

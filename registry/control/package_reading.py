@@ -75,10 +75,7 @@ async def read_package(core: Core, actor: str, repository: Repository, row: Mani
 
     Raises PACKAGE_UNKNOWN when its bytes are gone, RESTORE_REQUIRED.
     """
-    if row.state == MISSING:
-        raise absence(ErrorKind.PACKAGE_UNKNOWN, row.digest)
-    if row.state == AWAY:
-        raise restore_required(row.address)
+    check_at_hand(row)
     data = await read_whole(core, actor, row.domain, row.address, row.size)
     if data is None:
         raise absence(ErrorKind.PACKAGE_UNKNOWN, row.digest)
@@ -86,6 +83,14 @@ async def read_package(core: Core, actor: str, repository: Repository, row: Mani
     native = await read_canonical(core, actor, row, manifest)
     tags = await core.database.fetch(lookups.TAGS_OF_MANIFEST, {"manifest_id": row.id})
     return package_of(repository, row, manifest, native, tuple(Tag(tag[0]) for tag in tags))
+
+
+def check_at_hand(row: ManifestRow) -> None:
+    """Raises PACKAGE_UNKNOWN or RESTORE_REQUIRED when the ledger says so of the bytes."""
+    if row.state == MISSING:
+        raise absence(ErrorKind.PACKAGE_UNKNOWN, row.digest)
+    if row.state == AWAY:
+        raise restore_required(row.address)
 
 
 async def read_canonical(

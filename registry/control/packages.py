@@ -11,6 +11,7 @@ from registry.contract.errors import ErrorKind, FieldError, StoreError
 from registry.contract.events import TagDeleted
 from registry.contract.manifest import Descriptor, parse_manifest
 from registry.contract.model import (
+    FileEntry,
     NewFile,
     NewPackage,
     Package,
@@ -24,13 +25,13 @@ from registry.contract.model import (
 from registry.contract.names import Reference, Repository, Tag
 from registry.contract.package import PackageFile, PackageManifest, encode_package, package_digest
 from registry.contract.package_oci import EMPTY_CONTENT, to_oci_manifest
-from registry.contract.package_rules import check_package
+from registry.contract.package_rules import check_package, path_fault
 from registry.contract.store import FileReading
 from registry.control import package_lists, recording, usage_of
 from registry.control.access import Action, Caller
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
 from registry.control.manifests import ManifestService, check_mutable, check_precondition, delete_manifest
-from registry.control.package_reading import read_package, sha256_of
+from registry.control.package_reading import check_at_hand, read_package, sha256_of
 from registry.control.promotion import promote
 from registry.control.reading import StoredFile, StoredReading, absence, open_reading
 from registry.control.search import search
@@ -38,6 +39,14 @@ from registry.control.sql import lookups, statements
 from registry.control.sql.lookups import MISSING, BlobRow, ManifestRow
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_metadata
+
+#: A file by its path: the layer's descriptor, and the content address that a native package gives instead.
+_FILE = """
+SELECT e.digest, e.size, e.media_type, b.content_address FROM manifest_edges e
+JOIN blob_digests d ON d.domain = :domain AND d.digest = e.digest
+JOIN blobs b ON b.id = d.blob_id
+WHERE e.manifest_id = :manifest_id AND e.relative_path = :path
+"""
 
 
 def _nothing_else(_tx: Transaction) -> None:
@@ -129,15 +138,13 @@ class PackageService:
         row = await self._row(repository, reference)
         return await read_package(self._core, self._caller.principal.id, repository, row)
 
-    async def file(
-        self, repository: Repository, reference: Reference, path: str
-    ) -> tuple[FileReading, Package]:
-        package = await self.get(repository, reference)
-        entry = next((file for file in package.files if file.relative_path == path), None)
-        if entry is None:
-            raise StoreError(ErrorKind.FILE_UNKNOWN, f"the package has no file {path!r}")
+    async def file(self, repository: Repository, reference: Reference, path: str) -> FileReading:
+        self._caller.may(Action.PULL, repository)
+        row = await self._row(repository, reference)
+        check_at_hand(row)
+        entry = await self._entry(repository, row, path)
         content = await self._open(repository, entry.digest, ErrorKind.FILE_UNKNOWN)
-        return StoredFile(entry.digest, content.size, path, entry.media_type, content), package
+        return StoredFile(entry.digest, content.size, path, entry.media_type, content)
 
     async def canonical(self, repository: Repository, reference: Reference) -> Reading:
         self._caller.may(Action.PULL, repository)
@@ -191,6 +198,22 @@ class PackageService:
         if row is None:
             raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{repository} at {reference}")
         return row
+
+    async def _entry(self, repository: Repository, row: ManifestRow, path: str) -> FileEntry:
+        """One file of a package; FILE_UNKNOWN when it has none of that path."""
+        if path_fault(path) is None:
+            found = await self._core.database.fetch_one(
+                _FILE, {"manifest_id": row.id, "path": path, "domain": row.domain}
+            )
+            if found is not None:
+                digest = found[3] if row.package_digest is not None else found[0]
+                return FileEntry(path, Digest.parse(digest), found[1], found[2])
+        # A rebuild that ran without the bytes has left no rows, and sparse repositories lack content.
+        package = await read_package(self._core, self._caller.principal.id, repository, row)
+        entry = next((file for file in package.files if file.relative_path == path), None)
+        if entry is None:
+            raise StoreError(ErrorKind.FILE_UNKNOWN, f"the package has no file {path!r}")
+        return entry
 
     async def _open(self, repository: Repository, digest: Digest, absent: ErrorKind) -> StoredReading:
         found = await self._core.database.fetch_one(

@@ -64,7 +64,7 @@ async def test_a_package_is_an_image_and_reads_back(world: World) -> None:
     assert [file.relative_path for file in package.files] == ["dir/f0", "dir/f1"]
     assert package.versions == (V1,)
     for reference in (V1, package.manifest_digest):
-        reading, _ = await world.session.packages.file(DEMO, reference, "dir/f1")
+        reading = await world.session.packages.file(DEMO, reference, "dir/f1")
         assert await whole(reading.stream()) == b"two"
     stored = await world.session.manifests.get(DEMO, V1)
     assert json.loads(stored.data)["config"]["mediaType"] == PACKAGE_CONFIG
@@ -193,7 +193,7 @@ async def test_promotion_takes_everything_below_along(world: World) -> None:
     assert promoted.created
     assert promoted.package.package_digest == accepted.package.package_digest
     assert not (await promote(OTHER, Tag("prod"), DEMO, digest)).created
-    reading, _ = await world.session.packages.file(OTHER, Tag("prod"), "dir/f0")
+    reading = await world.session.packages.file(OTHER, Tag("prod"), "dir/f0")
     assert await whole(reading.stream()) == b"one"
     await world.push_image("other")
     async with refused(world, ErrorKind.CONFLICT):

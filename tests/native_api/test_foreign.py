@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.native_api.world import ROOT, World, sha256
 
 PACKAGES = f"{ROOT}/packages"
@@ -54,6 +56,27 @@ async def test_titles_that_would_lead_elsewhere_get_other_names(world: World) ->
     assert names[2] == "fine"
     for entry, data in zip(package["files"], (b"1", b"2", b"3"), strict=True):
         assert (await world.http.get(entry["links"]["self"])).content == data
+
+
+@pytest.mark.parametrize(
+    ("declared", "sent"),
+    [
+        ("text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("text/x\r\nSet-Cookie: a=b", "application/octet-stream"),
+        ("text/\x07", "application/octet-stream"),
+        ("text/" + "x" * 60_000, "application/octet-stream"),
+        ("tëxt/plain", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+async def test_a_media_type_that_fits_no_header_is_not_sent(world: World, declared: str, sent: str) -> None:
+    config = await world.push_blob("art", EMPTY)
+    layer = await world.push_blob("art", b"hello", annotations={TITLE: "a"}, mediaType=declared)
+    await world.push_manifest("art", "v1", {"config": config, "layers": [layer]})
+    answer = await world.http.get(f"{PACKAGES}/art:v1/files/a")
+    assert (answer.status_code, answer.content) == (200, b"hello")
+    assert answer.headers["Content-Type"] == sent
+    assert "Set-Cookie" not in answer.headers
 
 
 async def test_an_index_has_children_and_no_files(world: World) -> None:

@@ -41,6 +41,13 @@ def test_unknown_and_repeated_parameters_are_refused(pairs: list[tuple[str, str]
     assert caught.value.kind is ErrorKind.BAD_REQUEST
 
 
+@pytest.mark.parametrize("pair", [("after", "a\0b"), ("label.a\0", "1"), ("metadata.a", "\0")])
+def test_a_nul_is_refused_on_every_engine(pair: tuple[str, str]) -> None:
+    with pytest.raises(StoreError, match="NUL") as caught:
+        read(Resource.SEARCH, pair)
+    assert caught.value.kind is ErrorKind.BAD_REQUEST
+
+
 def test_an_unknown_parameter_is_named_beside_those_that_are_known() -> None:
     with pytest.raises(StoreError, match=r"'lable\.a'; known here are .*label\.KEY, metadata\.PATH"):
         read(Resource.SEARCH, ("lable.a", "1"))
