@@ -94,10 +94,21 @@ async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, 
                 raise
         elif error.kind is not ErrorKind.CONTENT_UNKNOWN:
             raise
+        await _set_aside(core, domain, address)
         await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
         return None
     core.manifest_cache.add(domain, address, data)
     return data
+
+
+async def _set_aside(core: Core, domain: DomainId, address: Digest) -> None:
+    """Move corrupt bytes away: with the right length they would be taken for those that a push brings."""
+    try:
+        if (await core.dataplane.verify(domain, address)).fault is not None:
+            await core.dataplane.quarantine(domain, address)
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+            raise
 
 
 async def _has_grown(core: Core, domain: DomainId, address: Digest, limit: int) -> bool:

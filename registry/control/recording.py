@@ -66,13 +66,32 @@ def link_blob(tx: Transaction, repository: RepositoryRow, blob: BlobRow) -> None
 async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest, reason: str) -> None:
     """Bytes were found absent or corrupt: from now on they answer as absent, and a push heals them."""
 
-    def change(tx: Transaction) -> None:
+    def change(tx: Transaction) -> int | None:
         blob = tx.find_blob(domain, address)
-        if blob is not None and blob.state != MISSING:
-            tx.emit(ContentMissing(domain, address, reason))
+        if blob is None or blob.state == MISSING:
+            return None
+        tx.emit(ContentMissing(domain, address, reason))
+        return blob.size
+
+    def heal(tx: Transaction) -> None:
+        blob = tx.find_blob(domain, address)
+        if blob is not None and blob.state == MISSING:
+            tx.emit(ContentHealed(domain, address))
 
     core.manifest_cache.drop(domain, address)
-    await core.database.write(actor, change)
+    size = await core.database.write(actor, change)
+    # A push between the look and the note has found nothing to heal, and must not be undone by it.
+    if size is not None and await _is_held(core, domain, address, size):
+        await core.database.write(actor, heal)
+
+
+async def _is_held(core: Core, domain: DomainId, address: Digest, size: int) -> bool:
+    try:
+        return await core.dataplane.size(domain, address) == size
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+            raise
+        return False
 
 
 def restore_required(address: Digest) -> StoreError:
