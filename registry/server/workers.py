@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 
 from registry.server.board import Board
 from registry.server.runtime import Seat
@@ -154,6 +155,7 @@ class Supervisor:
     def _be_worker(self, number: int, said: int) -> None:
         """The child: never returns."""
         code = 1
+        pipe = FileIO(said, "wb")
         try:
             signal.set_wakeup_fd(-1)
             for name in _SIGNALS:
@@ -163,10 +165,10 @@ class Supervisor:
             os.close(self._life_write)
             self._wake_read.close()
             self._wake_write.close()
-            self._work(Seat(number, self._board, self._life_read), lambda: _say(said, _READY))
+            self._work(Seat(number, self._board, self._life_read), lambda: _say(pipe, _READY))
             code = 0
         except BaseException as error:
-            _say(said, self._explain(error).encode())
+            _say(pipe, self._explain(error).encode())
         finally:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.flush()
@@ -241,7 +243,9 @@ class Supervisor:
             os.close(self._life_read)
 
 
-def _say(pipe: int, message: bytes) -> None:
+def _say(pipe: FileIO, message: bytes) -> None:
+    """Once: later the descriptor's number can be that of a connection or of the database."""
     with contextlib.suppress(OSError):
-        os.write(pipe, message[:4096])
-        os.close(pipe)
+        if not pipe.closed:
+            pipe.write(message[:4096])
+            pipe.close()

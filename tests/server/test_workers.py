@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +106,31 @@ def test_ctrl_c_at_a_terminal_reaches_all_and_drains(server: Running) -> None:
     for process in (*server.children(), server.process.pid):
         os.kill(process, signal.SIGINT)
     assert server.process.wait(15) == 0
+
+
+FAILS_LATE = """
+import os, sys, time
+from registry.server.board import Board
+from registry.server.workers import Supervisor
+
+def work(seat, ready):
+    ready()
+    opened = [os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT) for _ in range(5)]
+    time.sleep(0.3)
+    raise OSError("this is for the log")
+
+def complain(message):
+    raise SystemExit(message)
+
+Supervisor(Board(1), work, drain=1, explain=str, complain=complain).run(lambda: None)
+"""
+
+
+def test_a_worker_that_fails_late_writes_into_no_file_it_has_opened_since(tmp_path: Path) -> None:
+    """Its pipe is closed once it is ready, and the number may be the database's."""
+    file = tmp_path / "file"
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILS_LATE, str(file)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert "ended" in ended.stderr
+    assert file.read_bytes() == b""
