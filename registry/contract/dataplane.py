@@ -106,12 +106,14 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class StorageUse:
-    """Bytes on the medium: `content` by address, `staged` by unfinished uploads, `free` where it is known."""
+    """Bytes on the medium: `content` by address, after deduplication and compression; `staged` by unfinished
+    uploads; `free` where it is known; `dead` in packs beside what their content needs."""
 
     content: int
     staged: int
     free: int | None = None
     objects: int = field(default=0)
+    dead: int = 0
 
 
 class DataPlane(Protocol):

@@ -30,6 +30,7 @@ from registry.dataplane.drivers.port import (
     LARGEST_PIECE,
     Area,
     Busy,
+    Corrupt,
     Driver,
     Hold,
     Missing,
@@ -202,11 +203,17 @@ class Engine:
     # --- care ------------------------------------------------------------------------------------------
 
     async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
-        hasher, _ = await self._read_all(domain, address, algorithm)
+        with Translated():
+            hasher, _ = await self._read_all(domain, address, algorithm)
         return hasher.digests()[algorithm]
 
     async def verify(self, domain: DomainId, address: Digest) -> Verification:
-        hasher, size = await self._read_all(domain, address, Algorithm.BLAKE3)
+        size = await self.size(domain, address)
+        with Translated():
+            try:
+                hasher, size = await self._read_all(domain, address, Algorithm.BLAKE3)
+            except Corrupt as error:
+                return Verification(domain, address, size, str(error))
         found = hasher.digests()[Algorithm.BLAKE3]
         fault = None if found.matches(address) else f"the bytes held are {found}"
         return Verification(domain, address, size, fault)
@@ -248,13 +255,9 @@ class Engine:
 
     async def use(self) -> StorageUse:
         with Translated():
-            content = objects = staged = 0
-            async for _, size in self._driver.objects(Area.CONTENT):
-                content += size
-                objects += 1
-            async for _, info in self._driver.stages():
-                staged += info.length
-            return StorageUse(content, staged, await self._driver.free(), objects)
+            held = await self._driver.usage()
+            staged = sum([info.length async for _, info in self._driver.stages()])
+            return StorageUse(held.content, staged, await self._driver.free(), held.objects, held.dead)
 
     async def check_writable(self) -> None:
         with self._changing():
@@ -325,12 +328,11 @@ class Engine:
     async def _read_all(
         self, domain: DomainId, address: Digest, algorithm: Algorithm
     ) -> tuple[MultiHasher, int]:
-        with Translated():
-            blob = await self._driver.open(object_key(domain, address))
-            try:
-                return await hash_all(self._workers, blob, blob.size, (algorithm,)), blob.size
-            finally:
-                blob.close()
+        blob = await self._driver.open(object_key(domain, address))
+        try:
+            return await hash_all(self._workers, blob, blob.size, (algorithm,)), blob.size
+        finally:
+            blob.close()
 
 
 def _content(hasher: MultiHasher, size: int) -> Content:
