@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.contract.events import ManifestDeleted, TagDeleted
+from registry.contract.events import TagDeleted
 from registry.contract.manifest import Descriptor, parse_manifest
 from registry.contract.model import ManifestAccepted, Page, Precondition, StoredManifest
 from registry.contract.names import Reference, Repository, Tag
-from registry.control import referrers, usage_of
+from registry.control import arrival, referrers, retention
 from registry.control.access import Action, Caller
 from registry.control.manifest_storing import Incoming, check_children_early, store_manifest
 from registry.control.package_reading import native_package
@@ -79,14 +79,17 @@ class ManifestService:
         await check_children_early(core, repository, manifest)
         package = await native_package(core, actor, repository, manifest, data)
         schema_version = await check_foreign(core, actor, repository, manifest, package)
-        content = await core.dataplane.put(core.policies.of(repository).domain, data, algorithm)
+        domain = core.policies.of(repository).domain
+        content = await core.dataplane.put(domain, data, algorithm)
         incoming = Incoming(manifest, content, digest, package, schema_version)
 
         def change(tx: Transaction) -> bool:
             check_precondition(tx, repository, reference, precondition)
             return store_manifest(tx, core, repository, incoming, names)
 
-        created = await core.database.write(actor, change)
+        created = await arrival.record(
+            core, actor, change, again=lambda: core.dataplane.put(domain, data, algorithm)
+        )
         return ManifestAccepted(digest, created, manifest.subject.digest if manifest.subject else None, names)
 
     async def delete(self, repository: Repository, reference: Reference) -> None:
@@ -94,7 +97,8 @@ class ManifestService:
 
         def change(tx: Transaction) -> None:
             if isinstance(reference, Digest):
-                delete_manifest(tx, repository, self._row(tx, repository, digest=reference))
+                row = self._row(tx, repository, digest=reference)
+                retention.delete_manifest(tx, self._core, repository, row)
             else:
                 self._row(tx, repository, tag=reference)
                 self._check_mutable(repository, reference)
@@ -148,20 +152,6 @@ class ManifestService:
     def _check_mutable(self, repository: Repository, tag: Tag) -> None:
         if self._core.policies.of(repository).forbids_moving(tag):
             raise StoreError(ErrorKind.HELD, f"the tag {tag} is immutable in {repository}")
-
-
-def delete_manifest(tx: Transaction, repository: Repository, row: ManifestRow) -> None:
-    """Remove a manifest and its tags. Raises IN_USE while an index lists it."""
-    users = usage_of.manifests_naming(tx.connection, repository, row.blob_id)
-    if users:
-        raise StoreError(
-            ErrorKind.IN_USE,
-            f"{row.digest} is listed by {len(users)} index(es) of {repository}: delete those first",
-            detail={"used_by": users},
-        )
-    for (tag,) in lookups.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
-        tx.emit(TagDeleted(repository, tag))
-    tx.emit(ManifestDeleted(repository, row.address))
 
 
 def check_precondition(

@@ -21,6 +21,7 @@ from registry.contract.events import (
     ContentHealed,
     ContentMissing,
     ContentNamed,
+    ContentRemoved,
     ContentStored,
     Entry,
     LocationChanged,
@@ -145,6 +146,14 @@ class Projection:
     def _content_healed(self, _entry: Entry, event: ContentHealed, _: Derived | None) -> None:
         blob_id = self._blob(event.domain, event.blake3).id
         self._set_state(blob_id, PRESENT if self._is_at_hand(blob_id) else AWAY)
+
+    def _content_removed(self, _entry: Entry, event: ContentRemoved, _: Derived | None) -> None:
+        blob = self._blob(event.domain, event.blake3)
+        for table in (t.storage_locations, t.blob_digests):
+            self._connection.execute(delete(table).where(table.c.blob_id == blob.id))
+        self._connection.execute(delete(t.blobs).where(t.blobs.c.id == blob.id))
+        self._count_store(physical=-blob.size, objects=-1)
+        del self._blobs[(event.domain, event.blake3)]  # the same bytes may come again, as a new row
 
     def _location_changed(self, _entry: Entry, event: LocationChanged, _: Derived | None) -> None:
         blob_id = self._blob(event.domain, event.blake3).id
@@ -386,6 +395,7 @@ _HANDLERS: dict[type, Callable[[Projection, Entry, Any, Derived | None], None]] 
     ContentNamed: Projection._content_named,
     ContentMissing: Projection._content_missing,
     ContentHealed: Projection._content_healed,
+    ContentRemoved: Projection._content_removed,
     LocationChanged: Projection._location_changed,
     BlobLinked: Projection._blob_linked,
     BlobUnlinked: Projection._blob_unlinked,
