@@ -43,7 +43,9 @@ async def rebuild(
     """Replace the views of `database`. A crash or error leaves the old ones. Raises StoreError."""
     done = Rebuilt()
     async with open_offline(database) as offline:
+        # Apart, because PostgreSQL drops no table that a cursor of the same transaction has been on.
         before = await offline.run(replay.fingerprints)
+    async with open_offline(database) as offline:
         await offline.run(replay.drop_views)
         after = 0
         while (reached := await offline.run(replay.replay, after, _AT_ONCE)) != after:
