@@ -42,7 +42,8 @@ def open_local(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> DataPl
     except BaseException:
         workers.close()
         raise
-    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, "local")
+    guarded = Guard(driver, settings.observer, settings.operations)
+    return Engine(guarded, workers, settings, "local", driver.jobs)
 
 
 def rebuild_index(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> None:

@@ -7,16 +7,20 @@ drivers/staging.py. The engine adds digests, claims, and the contract's errors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from registry.contract.dataplane import (
     Content,
     DomainId,
     Location,
     OpenFile,
+    Packed,
+    Packing,
     RestoreStatus,
+    Rewritten,
     Stage,
     StageStatus,
     StorageUse,
@@ -46,8 +50,20 @@ from registry.dataplane.paths import checked_domain, object_key, stage_key
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
+T = TypeVar("T")
+
 #: Seconds between two tries to take a stage that another process holds.
 _RETRY = 0.02
+
+
+class Maintenance(Protocol):
+    """Jobs that tidy a store; see `DataPlane.pack` and `rewrite`. They raise DriverErrors."""
+
+    def pack(
+        self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None
+    ) -> AsyncGenerator[Packed, None]: ...
+
+    def rewrite(self, threshold: float, grace: float) -> AsyncGenerator[Rewritten, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +84,17 @@ class OpenBlob:
 class Engine:
     """One store. Owns `workers` and `driver` and closes both; belongs to one event loop."""
 
-    def __init__(self, driver: Driver, workers: Workers, settings: DataPlaneSettings, location: str) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        workers: Workers,
+        settings: DataPlaneSettings,
+        location: str,
+        jobs: Maintenance | None = None,
+    ) -> None:
+        """`jobs` pack and rewrite; without, all blobs stay whole."""
         self._driver = driver
+        self._jobs = jobs
         self._workers = workers
         self._settings = settings
         self._location = location
@@ -253,6 +278,16 @@ class Engine:
         await self.size(domain, address)
         return RestoreStatus.AVAILABLE
 
+    def pack(
+        self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None = None
+    ) -> AsyncIterator[Packed]:
+        return self._each(None if self._jobs is None else self._jobs.pack(packing, chosen))
+
+    def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
+        least = self._settings.rewrite_threshold if threshold is None else threshold
+        quiet = self._settings.rewrite_grace if grace is None else grace
+        return self._each(None if self._jobs is None else self._jobs.rewrite(least, quiet))
+
     async def use(self) -> StorageUse:
         with Translated():
             held = await self._driver.usage()
@@ -286,6 +321,19 @@ class Engine:
             self._active -= 1
             if not self._active:
                 self._idle.set()
+
+    async def _each(self, steps: AsyncGenerator[T, None] | None) -> AsyncIterator[T]:
+        """The steps of a job. `close` waits for one under way, and the next is refused."""
+        if steps is None:
+            return
+        async with aclosing(steps):
+            while True:
+                with self._changing():
+                    try:
+                        step = await anext(steps)
+                    except StopAsyncIteration:
+                        return
+                yield step
 
     async def _info(self, key: StageKey) -> StageInfo:
         try:

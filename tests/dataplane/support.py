@@ -13,6 +13,7 @@ from registry.dataplane import DataPlaneSettings
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.memory import MemoryDriver
 from registry.dataplane.drivers.opening import open_packed
+from registry.dataplane.drivers.packed import PackedDriver
 from registry.dataplane.drivers.port import Driver
 from registry.dataplane.engine import Engine
 from registry.dataplane.workers import Workers
@@ -31,7 +32,8 @@ def open_engine(kind: str, root: Path, settings: DataPlaneSettings = IMPATIENT) 
     """The engine itself, for tests that look inside."""
     workers = Workers(settings.threads)
     driver = open_driver(kind, root, workers, settings)
-    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, kind)
+    jobs = driver.jobs if isinstance(driver, PackedDriver) else None
+    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, kind, jobs)
 
 
 def new_stage(announced: Algorithm | None = None) -> Stage:

@@ -11,6 +11,7 @@ from registry.dataplane.drivers.port import Transient
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.format import ensure_format, raise_format
 from registry.dataplane.index.locks import LockFile
+from registry.dataplane.packs.jobs import Jobs
 from registry.dataplane.packs.store import Packs
 from registry.dataplane.paths import INDEX, INDEX_FILE
 from registry.dataplane.sealer import PlainSealer, Sealer
@@ -33,9 +34,8 @@ def open_packed(
     inner = LocalDriver(root, workers, boot)
     try:
         raise_format(root)
-        return PackedDriver(
-            inner, Packs(root, inner.tree, inner.boot, workers, settings, sealer or PlainSealer())
-        )
+        packs = Packs(root, inner.tree, inner.boot, workers, settings, sealer or PlainSealer())
+        return PackedDriver(inner, packs, Jobs(inner, packs, workers))
     except BaseException:
         inner.close()
         raise

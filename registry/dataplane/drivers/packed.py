@@ -24,6 +24,7 @@ from registry.dataplane.drivers.port import (
     Usage,
 )
 from registry.dataplane.index.port import Place
+from registry.dataplane.packs.jobs import Jobs
 from registry.dataplane.packs.store import Packs
 
 #: Objects listed from the index at a time: about a millisecond.
@@ -69,11 +70,12 @@ class PackedHold:
 
 
 class PackedDriver:
-    """A `Driver`; owns both and closes them."""
+    """A `Driver`; owns what it is made of and closes it."""
 
-    def __init__(self, inner: LocalDriver, packs: Packs) -> None:
+    def __init__(self, inner: LocalDriver, packs: Packs, jobs: Jobs) -> None:
         self._inner = inner
         self._packs = packs
+        self.jobs = jobs
 
     def is_tiny(self, key: ObjectKey, size: int) -> bool:
         """Whether an object of `size` bytes goes to the log."""
@@ -185,6 +187,7 @@ class PackedDriver:
         await self._inner.probe()
 
     def close(self) -> None:
+        self.jobs.close()
         self._packs.close()
         self._inner.close()
 

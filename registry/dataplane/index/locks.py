@@ -31,8 +31,24 @@ class LockFile:
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
+    @contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Have it alone if that is possible at once; whether it was."""
+        if not self._threads.acquire(blocking=False):
+            yield False
+            return
+        try:
+            taken = self.take()
+            try:
+                yield taken
+            finally:
+                if taken and self._fd >= 0:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
     def take(self) -> bool:
-        """Have it alone if that is possible at once. Given back by `share` or `close`."""
+        """Have it alone if that is possible at once. Given back by `share`, `close`."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -42,10 +58,6 @@ class LockFile:
     def share(self) -> None:
         """Wait until nobody has it alone, and have it with others."""
         fcntl.flock(self._fd, fcntl.LOCK_SH)
-
-    def give(self) -> None:
-        """Let others have it."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Idempotent."""

@@ -1,10 +1,15 @@
-"""Which records of an object are corrupt: for quarantine, which must leave nothing bad to build on."""
+"""Whether an object in packs is sound, and which of its records are not.
+
+For quarantine, which must leave nothing bad to build on. Blocking.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
+from registry.contract.dataplane import DomainId
+from registry.contract.digest import Algorithm, new_hasher
 from registry.dataplane.drivers.port import Corrupt
 from registry.dataplane.index.port import Place
 from registry.dataplane.packs.reading import PackReader
@@ -28,6 +33,37 @@ def examine(reader: PackReader, address: bytes, place: Place) -> list[tuple[Grav
             room -= len(stored)
             found.append((Grave(part.pack.id, part.offset, part.kind, digest), stored))
     return found
+
+
+def fault_of(reader: PackReader, domain: DomainId, address: bytes) -> str | None:
+    """Read a whole object and say what is wrong with it, if anything."""
+    place = reader.index.find(domain, address)
+    if place is None:
+        return "no pack holds it any more"
+    try:
+        hasher = new_hasher(Algorithm.BLAKE3)
+        for data in _content(reader, place):
+            hasher.update(data)
+    except (Corrupt, FileNotFoundError) as error:
+        return str(error)
+    found = hasher.hexdigest()
+    return None if found == address.hex() else f"the bytes held are blake3:{found}"
+
+
+def _content(reader: PackReader, place: Place) -> Iterator[bytes]:
+    with reader.files.take(place.pack) as file:
+        data = reader.at(place, file)
+    if place.kind is Kind.BLOB:
+        yield data
+        return
+    recipe = parse_recipe(data)
+    for item in recipe.items:
+        data = reader.piece(place.pack.domain, item.digest)
+        if not recipe.depth:
+            yield data
+            continue
+        for chunk in parse_recipe(data).items:
+            yield reader.piece(place.pack.domain, chunk.digest)
 
 
 def _parts(reader: PackReader, address: bytes, place: Place) -> Iterator[tuple[bytes, Place]]:
