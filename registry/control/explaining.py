@@ -40,6 +40,7 @@ async def explain(core: Core, digest: Digest) -> Explanation:
             holders = list(_holders(core, connection, content, now))
             lines.append(_heading(content))
             lines.extend(f"  {holder}" for holder in holders)
+            lines.extend(f"  {link}" for link in _loose_links(connection, content))
             held = held or bool(holders)
             if not holders:
                 lines.append("  nothing holds it: it goes with the next collection")
@@ -74,6 +75,12 @@ def _holders(core: Core, connection: Connection, content: Content, now: int) -> 
     if content.domain == DEFAULT_DOMAIN:
         for variant, number in explanation.schemas(connection, content):
             yield f"it is the schema of {variant}, version {number}"
+
+
+def _loose_links(connection: Connection, content: Content) -> Iterator[str]:
+    for link in explanation.links(connection, content.id):
+        if link.manifest_id is None and not explanation.namers(connection, link.repository_id, content.id):
+            yield f"{link.repository} has it as a blob, and no manifest of it names it"
 
 
 def _in_repository(core: Core, connection: Connection, content: Content, link: InRepository) -> Iterator[str]:

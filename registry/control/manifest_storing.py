@@ -15,7 +15,7 @@ from registry.contract.package import PackageManifest
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
-from registry.control.sql import lookups
+from registry.control.sql import leases, lookups
 from registry.control.sql.lookups import ManifestRow
 from registry.control.sql.transaction import Transaction
 
@@ -134,6 +134,9 @@ def store_manifest(
             ErrorKind.MANIFEST_INVALID,
             f"{repository} has these bytes as {known.media_type}, not as {incoming.manifest.media_type}",
         )
+    elif not tags and core.policies.of(repository).untagged_after is not None:
+        until = tx.now + core.limits.content_lease
+        leases.lease_content(tx.connection, target.domain, blob.address, leases.NOBODY, until)
     for event in _moves(tx, core, repository, blob.address, incoming.digest, tags):
         tx.emit(event)
     return known is None

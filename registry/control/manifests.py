@@ -17,7 +17,7 @@ from registry.control.package_reading import native_package
 from registry.control.paging import page_by_key
 from registry.control.reading import absence, read_whole
 from registry.control.recording import restore_required
-from registry.control.sql import lookups
+from registry.control.sql import leases, lookups
 from registry.control.sql.lookups import ManifestRow
 from registry.control.sql.projection import AWAY, MISSING
 from registry.control.sql.transaction import Transaction
@@ -41,6 +41,8 @@ class ManifestService:
         data = await read_whole(self._core, self._caller.principal.id, row.domain, row.address, row.size)
         if data is None:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
+        if isinstance(reference, Digest) and self._core.policies.of(repository).untagged_after is not None:
+            await self._keep(row)
         return StoredManifest(row.digest, row.media_type, data)
 
     async def find(self, repository: Repository, reference: Reference) -> ManifestRow | None:
@@ -140,6 +142,21 @@ class ManifestService:
         return await self._core.database.read(
             lambda connection: referrers.page(connection, repository, subject, artifact_type, after, limit)
         )
+
+    async def _keep(self, row: ManifestRow) -> None:
+        """Renew the lease on an untagged manifest that a policy may let go, before its reader hears of it."""
+        key = {"manifest_id": row.id, "domain": row.domain, "content_address": str(row.address)}
+        found = await self._core.database.fetch_one(lookups.HOLD_OF_MANIFEST, key)
+        lease = self._core.limits.content_lease
+        if found is None or found[0] or (found[1] or 0) > self._core.clock.now() + lease // 2:
+            return
+
+        def change(tx: Transaction) -> None:
+            if lookups.first(tx.connection, lookups.HOLD_OF_MANIFEST, **key) is None:
+                raise absence(ErrorKind.MANIFEST_UNKNOWN, row.digest)
+            leases.lease_content(tx.connection, row.domain, row.address, leases.NOBODY, tx.now + lease)
+
+        await self._core.database.write(self._caller.principal.id, change)
 
     def _row(
         self, tx: Transaction, repository: Repository, *, tag: Tag | None = None, digest: Digest | None = None

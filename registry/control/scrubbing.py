@@ -105,15 +105,18 @@ async def scrub(work: Work, *, rate: int, every: int, others: Sequence[DataPlane
     while page := await core.database.read(partial(verifying.following, after=after, limit=_PAGE)):
         due = core.clock.now() - every
         chosen = [found for found in page if found.state == PRESENT and found.verified_at <= due]
-        done.passed += len(page) - len(chosen)
+        passed = [found for found in page if found.state == PRESENT and found.verified_at > due]
+        done.passed += len(passed)
+        times = {found.id: found.verified_at for found in passed if not found.recorded}
         right = await _verify(core, chosen, pace, done, others)
+        times |= dict.fromkeys(right, core.clock.now())
         after, pages = page[-1].id, pages + 1
-        if chosen or pages % _SAVE_PAGES == 0:
+        if chosen or times or pages % _SAVE_PAGES == 0:
             state = _state(before, done, after)
-            await work.write(partial(_save, right=right, low=saved, high=after, state=state))
+            await work.write(partial(_save, times=times, low=saved, high=after, state=state))
             saved = after
     state = _state(before, done, after) | {"after": 0, "finished_at": core.clock.now()}
-    await work.write(partial(_save, right=[], low=saved, high=after, state=state))
+    await work.write(partial(_save, times={}, low=saved, high=after, state=state))
     return done
 
 
@@ -166,8 +169,8 @@ def _still_there(connection: Connection, *, found: ToVerify) -> bool:
     return row is not None and row.state == PRESENT
 
 
-def _save(tx: Transaction, *, right: list[int], low: int, high: int, state: dict[str, int]) -> None:
-    verifying.verified(tx.connection, right, tx.now)
+def _save(tx: Transaction, *, times: dict[int, int], low: int, high: int, state: dict[str, int]) -> None:
+    verifying.verified(tx.connection, times)
     verifying.drop_stray(tx.connection, low, high)
     progress.save(tx.connection, WORK, dict(state))
 

@@ -21,7 +21,9 @@ FROM manifest_edges e
 JOIN repositories r ON r.id = e.repository_id
 JOIN blob_digests d ON d.domain = r.domain AND d.digest = e.digest
 JOIN blobs b ON b.id = d.blob_id
-WHERE e.manifest_id = :manifest_id
+WHERE e.manifest_id = :manifest_id AND NOT EXISTS (
+    SELECT 1 FROM manifests c JOIN untagged_manifests u ON u.manifest_id = c.id
+    WHERE c.repository_id = e.repository_id AND c.blob_id = b.id)
 ON CONFLICT (domain, content_address, principal) DO UPDATE SET expires_at = excluded.expires_at
 """)
 
@@ -58,7 +60,10 @@ def renew_content(
 
 
 def lease_what_it_names(connection: Connection, manifest_id: int, until: int) -> None:
-    """Keep what a manifest names though the manifest goes: somebody may just have been told it is there."""
+    """Keep what a manifest names though the manifest goes: somebody may just have been told it is there.
+
+    Children that nothing needs either, as a collection has seen, go with it.
+    """
     connection.execute(_WHAT_IT_NAMES, {"manifest_id": manifest_id, "until": until})
 
 

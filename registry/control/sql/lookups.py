@@ -86,6 +86,14 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = :b
      WHERE l.domain = :domain AND l.content_address = :content_address)
 """
 
+#: Whether a manifest has a tag, and the end of its last lease; no row when it has gone.
+HOLD_OF_MANIFEST = """
+SELECT CASE WHEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) THEN 1 ELSE 0 END,
+    (SELECT MAX(l.expires_at) FROM content_leases l
+     WHERE l.domain = :domain AND l.content_address = :content_address)
+FROM manifests m WHERE m.id = :manifest_id
+"""
+
 #: Content that some repository has, or that is leased to the principal.
 BLOB_OF_STORE = (
     _BLOB_COLUMNS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 
 _NEXT = text("""
-SELECT b.id, b.domain, b.content_address, b.size, b.state, COALESCE(v.verified_at, b.created_at)
+SELECT b.id, b.domain, b.content_address, b.size, b.state, COALESCE(v.verified_at, b.created_at),
+    v.verified_at IS NOT NULL
 FROM blobs b LEFT JOIN verifications v ON v.blob_id = b.id
 WHERE b.id > :after ORDER BY b.id LIMIT :limit
 """)
@@ -34,7 +35,10 @@ _MISSING = text("SELECT COUNT(*) FROM blobs WHERE state = 'missing'")
 
 @dataclass(frozen=True, slots=True)
 class ToVerify:
-    """Content, and when its bytes were last known to be right (microseconds)."""
+    """Content, and when its bytes were last known to be right (microseconds).
+
+    `recorded` is False when that is its arrival, which no row says yet.
+    """
 
     id: int
     domain: DomainId
@@ -42,6 +46,7 @@ class ToVerify:
     size: int
     state: str
     verified_at: int
+    recorded: bool
 
 
 def following(connection: Connection, after: int, limit: int) -> list[ToVerify]:
@@ -49,10 +54,10 @@ def following(connection: Connection, after: int, limit: int) -> list[ToVerify]:
     return [_to_verify(row) for row in connection.execute(_NEXT, {"after": after, "limit": limit})]
 
 
-def verified(connection: Connection, blob_ids: Sequence[int], now: int) -> None:
-    """Their bytes were read and are right."""
-    if blob_ids:
-        rows = [{"blob_id": blob_id, "verified_at": now} for blob_id in blob_ids]
+def verified(connection: Connection, times: Mapping[int, int]) -> None:
+    """The bytes of content, by id, were right then (microseconds)."""
+    if times:
+        rows = [{"blob_id": blob_id, "verified_at": time} for blob_id, time in times.items()]
         connection.execute(_VERIFIED, rows)
 
 
@@ -74,4 +79,4 @@ def count_missing(connection: Connection) -> int:
 
 
 def _to_verify(row: Sequence[Any]) -> ToVerify:
-    return ToVerify(row[0], DomainId(row[1]), Digest.parse(row[2]), row[3], row[4], row[5])
+    return ToVerify(row[0], DomainId(row[1]), Digest.parse(row[2]), row[3], row[4], row[5], bool(row[6]))
