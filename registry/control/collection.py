@@ -103,6 +103,14 @@ async def collect(
     return done
 
 
+async def settle(work: Work) -> Collected:
+    """Only what crashes leave: bytes without a row, and deletions that had begun."""
+    done = Collected()
+    await _note_orphans(work, done, lambda _: None)
+    await _free(work, done, lambda _: None, wait=False)
+    return done
+
+
 async def _unlink(work: Work, done: Collected, progress: Progress) -> None:
     core, after = work.core, (0, 0)
     while page := await core.database.read(
