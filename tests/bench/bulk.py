@@ -92,7 +92,7 @@ async def read_manifests(
     session: PrincipalSession, blobs: int, garbage: int, until: asyncio.Event
 ) -> list[float]:
     """Seconds of each GET of a manifest by digest, one after another, at a steady pace."""
-    taken = []
+    taken: list[float] = []
     number = garbage
     while not until.is_set() and len(taken) < 200_000:
         number = (number + 7919) % blobs

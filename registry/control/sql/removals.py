@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, text, update
+from sqlalchemy import Connection, bindparam, delete, text, update
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
+from registry.control.sql.lookups import first
 from registry.control.sql.tables import removals
 
 PENDING, REMOVING, DONE = "pending", "removing", "done"
@@ -24,6 +25,8 @@ REMOVAL = """
 SELECT state, since, domain, content_address, due_at FROM removals
 WHERE domain = :domain AND (content_address = :digest OR sha256 = :digest)
 """
+
+_STATE = "SELECT state FROM removals WHERE domain = :domain AND content_address = :content_address"
 
 _NOTE = text("""
 INSERT INTO removals (domain, content_address, sha256, size, generation, state, since, due_at)
@@ -89,7 +92,8 @@ class Waiting:
 
 def let_stay(connection: Connection, domain: DomainId, address: Digest) -> None:
     """Take a pending removal back, since the content is recorded again. Raises ContentGoingError."""
-    state = connection.scalar(select(removals.c.state).where(*_is(domain, address)))
+    row = first(connection, _STATE, domain=domain, content_address=str(address))
+    state = row[0] if row else None
     if state in (REMOVING, DONE):
         raise ContentGoingError(domain, address)
     if state == PENDING:
