@@ -20,10 +20,13 @@ from tests.dataplane.support import body
 
 STAGE = Stage(DEFAULT_DOMAIN, "01234567-89ab-cdef-0123-456789abcdef")
 DATA = bytes(range(256)) * 400
+TINY = b"a manifest, say"
+REMOVED = b"another"
 #: Every call by which the data plane changes a disk.
 CHANGES = (
     "open",
     "mkdir",
+    "pwrite",
     "pwritev",
     "write",
     "fdatasync",
@@ -67,10 +70,21 @@ async def put(root: Path) -> None:
     await store.close()
 
 
+async def tiny(root: Path) -> None:
+    """Two uploads at once that share a sync, and the first of them removed."""
+    store = open_local(root)
+    await store.append(STAGE, 0, body(TINY))
+    removed, _, _ = await asyncio.gather(
+        store.put(DEFAULT_DOMAIN, REMOVED), store.put(DEFAULT_DOMAIN, TINY), store.commit(STAGE, None)
+    )
+    await store.remove(DEFAULT_DOMAIN, removed.blake3)
+    await store.close()
+
+
 def child(root: Path, step: int, scenario: str) -> None:
     marker = root / f"{step}.acknowledged"
     die_before(step)
-    asyncio.run({"upload": upload, "put": put}[scenario](root / str(step)))
+    asyncio.run({"upload": upload, "put": put, "tiny": tiny}[scenario](root / str(step)))
     marker.touch()
     os._exit(0)
 
