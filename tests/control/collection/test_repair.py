@@ -9,11 +9,11 @@ import pytest
 from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.digest import Digest
 from registry.contract.errors import StoreError
+from registry.contract.events import ContentMissing
 from registry.control import fsck_resuming
 from registry.control.fsck import Checked, fsck
 from registry.control.fsck_repair import repair
 from registry.control.fsck_subset import Subset, parse_subset
-from registry.control.recording import note_missing
 from tests.control.collection.test_scrubbing import LAYERS, damage, fill
 from tests.control.collection.world import LATER, World
 
@@ -84,7 +84,8 @@ async def test_repair_sets_corrupt_content_aside_and_a_push_heals_it(world: Worl
 async def test_repair_takes_back_what_is_there_after_all(world: World) -> None:
     await fill(world)
     address = await world.address_of(LAYERS[0])
-    await note_missing(world.store.core, "test", DEFAULT_DOMAIN, address, "the disk was away")
+    missing = ContentMissing(DEFAULT_DOMAIN, address, "the disk was away")
+    await world.store.core.database.write("test", lambda tx: tx.emit(missing))
     steps = await repair(world.store.core, await fsck(world.store.core))
     assert [step.mended for step in steps] == [True]
     assert await world.read(LAYERS[0]) == LAYERS[0]
