@@ -12,9 +12,6 @@ from registry.contract.model import PackageAccepted, Search
 from registry.contract.names import Reference, parse_repository
 from registry.http.conditional import precondition
 
-#: Two names of 127 characters (RFC 6838 section 4.2) and room for parameters.
-_LONGEST_TYPE = 512
-
 
 async def put(exchange: Exchange, name: PackageName) -> web.StreamResponse:
     limits, packages = exchange.limits, exchange.session.packages
@@ -97,8 +94,8 @@ def _caching(reference: Reference) -> str:
 
 def _content_type(declared: str) -> str:
     """A layer that came over `/v2/` declares what its producer wrote, and not all of that can be a header."""
-    fits = len(declared) <= _LONGEST_TYPE and declared.isascii() and declared.isprintable()
-    return declared if fits and "/" in declared else "application/octet-stream"
+    fits = declared.isascii() and declared.isprintable() and "/" in declared
+    return declared if fits else "application/octet-stream"
 
 
 def _safe() -> dict[str, str]:

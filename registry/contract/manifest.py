@@ -34,6 +34,8 @@ _NON_DISTRIBUTABLE = re.compile(
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 _DEEPEST = 64
+#: Two names of 127 characters and a slash (RFC 6838 section 4.2).
+_LONGEST_TYPE = 255
 
 
 class EdgeKind(StrEnum):
@@ -122,8 +124,8 @@ def parse_manifest(data: bytes, content_type: str | None) -> Manifest:
     subject = _descriptor(document["subject"], "subject") if document.get("subject") is not None else None
     annotations = _annotations(document.get("annotations"), "annotations")
     artifact_type = document.get("artifactType")
-    if artifact_type is not None and (not isinstance(artifact_type, str) or "\0" in artifact_type):
-        _refuse("artifactType must be a string without NUL")
+    if artifact_type is not None:
+        _check_type(artifact_type, "artifactType")
     if media_type in _INDEX_TYPES:
         if "layers" in document or "config" in document:
             _refuse("an index has no 'layers' and no 'config'")
@@ -229,12 +231,13 @@ def _opaque(document: dict[str, Any], media_type: str) -> Manifest:
         annotations = _annotations(document.get("annotations"), "annotations")
     except StoreError:
         annotations = _NO_ANNOTATIONS
-    artifact_type = document.get("artifactType")
+    try:
+        artifact_type = _check_type(document.get("artifactType"), "artifactType") or None
+    except StoreError:
+        artifact_type = None
     return Manifest(
         media_type,
-        artifact_type
-        if isinstance(artifact_type, str) and artifact_type and "\0" not in artifact_type
-        else None,
+        artifact_type,
         tuple(edges),
         subjects[0].descriptor if subjects else None,
         annotations,
@@ -266,8 +269,7 @@ def _descriptor(item: Any, where: str) -> Descriptor:
     if not isinstance(item, dict):
         _refuse(f"{where} is not a descriptor")
     media_type, digest, size = item.get("mediaType"), item.get("digest"), item.get("size")
-    if not isinstance(media_type, str) or "\0" in media_type:
-        _refuse(f"{where}.mediaType must be a string without NUL")
+    media_type = _check_type(media_type, f"{where}.mediaType")
     if not isinstance(digest, str):
         _refuse(f"{where}.digest must be a string")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**63:
@@ -284,6 +286,13 @@ def _descriptor(item: Any, where: str) -> Descriptor:
         _annotations(item.get("annotations"), f"{where}.annotations"),
         artifact_type if isinstance(artifact_type, str) else None,
     )
+
+
+def _check_type(value: Any, where: str) -> str:
+    """A type as its producer wrote it. Bounded, for every list and page of referrers repeats it."""
+    if not isinstance(value, str) or "\0" in value or len(value) > _LONGEST_TYPE:
+        _refuse(f"{where} must be a string of at most {_LONGEST_TYPE} characters without NUL")
+    return value
 
 
 def _annotations(value: Any, where: str) -> Mapping[str, str]:

@@ -15,18 +15,25 @@ from registry.contract.digest import Digest
 from registry.contract.manifest import Descriptor
 from registry.contract.model import Page
 from registry.contract.names import Repository
-from registry.control.paging import page_by_key
 from registry.control.sql import Connection, lookups, statements
 
+#: Characters of annotations on a page of more than one entry: what clients take of an index. A manifest can
+#: hold as many, and a page has thousands of entries.
+_LARGEST_PAGE = 4 * 1024 * 1024
+_ALL = 2**62
+
 _REFERRERS = """
-SELECT m.id, m.media_type, d.digest, b.size, m.artifact_type, m.annotations
+SELECT {columns}
 FROM repositories r
 JOIN manifests m ON m.repository_id = r.id AND m.subject_digest = :subject
 JOIN blobs b ON b.id = m.blob_id AND b.state <> 'missing'
 JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = m.digest_algorithm
-WHERE r.name = :repository AND m.id > :after AND (:any_type OR m.artifact_type = :artifact_type)
+WHERE r.name = :repository AND m.id > :after AND m.id <= :until
+    AND (:any_type OR m.artifact_type = :artifact_type)
 ORDER BY m.id LIMIT :limit
 """
+_SIZES = _REFERRERS.format(columns="m.id, COALESCE(LENGTH(m.annotations), 0)")
+_ROWS = _REFERRERS.format(columns="m.id, m.media_type, d.digest, b.size, m.artifact_type, m.annotations")
 
 
 def page(
@@ -43,18 +50,38 @@ def page(
     parameters: dict[str, Any] = {
         "repository": repository,
         "after": int(after) if after and after.isascii() and after.isdigit() and len(after) < 19 else 0,
+        "until": _ALL,
         "any_type": artifact_type is None,
         "artifact_type": artifact_type or "",
         "limit": limit + 1,
     }
-    found: list[Sequence[Any]] = []
-    for digest in digests:
-        # One statement a digest: each reads its part of the index in order, and stops at the limit.
-        found.extend(statements.rows(connection, _REFERRERS, **parameters, subject=digest))
-    ordered = sorted(found, key=lambda row: int(row[0]))[: limit + 1]
-    entries = [(row[0], _descriptor(row)) for row in ordered]
-    listed = page_by_key(entries, limit, key=lambda entry: str(entry[0]))
-    return Page(tuple(descriptor for _, descriptor in listed.items), listed.next)
+    # One statement a digest: each reads its part of the index in order, and stops at the limit.
+    sizes = sorted(
+        (int(row[0]), int(row[1]))
+        for digest in digests
+        for row in statements.rows(connection, _SIZES, **parameters, subject=digest)
+    )
+    keys = _fitting(sizes[:limit])
+    if not keys:
+        return Page(())
+    parameters["until"] = keys[-1]
+    found = [
+        row for digest in digests for row in statements.rows(connection, _ROWS, **parameters, subject=digest)
+    ]
+    listed = sorted(found, key=lambda row: int(row[0]))
+    return Page(tuple(map(_descriptor, listed)), str(keys[-1]) if len(sizes) > len(keys) else None)
+
+
+def _fitting(sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """The ids of a page, the first at least, by (id, characters of annotations)."""
+    keys: list[int] = []
+    held = 0
+    for key, size in sizes:
+        if keys and held + size > _LARGEST_PAGE:
+            break
+        keys.append(key)
+        held += size
+    return keys
 
 
 def _descriptor(row: Sequence[Any]) -> Descriptor:

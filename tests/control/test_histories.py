@@ -292,8 +292,9 @@ class Histories(RuleBasedStateMachine):
             return
         assert accepted.created
         stored = self.run(self.world.session.manifests.get(repository, tag))
-        self.of(repository).blobs |= files
-        self.stand(repository, tag, stored.data, Held(set(files)))
+        layers = files or {b"{}"}  # the empty layer stands for "no files"
+        self.of(repository).blobs |= layers
+        self.stand(repository, tag, stored.data, Held(set(layers)))
 
     def put_again(self, repository: Repository, tag: Tag, package: NewPackage, stands: bytes) -> None:
         """Under a taken version: the same changes nothing, anything else is refused."""

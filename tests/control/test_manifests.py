@@ -357,6 +357,33 @@ async def test_referrers(world: World) -> None:
     await world.check()
 
 
+async def test_a_page_of_referrers_ends_before_its_annotations_fill_the_memory(world: World) -> None:
+    subject = sha256(image())
+    of = descriptor(image(), OCI_MANIFEST)
+    note = {"note": "x" * 3 * 2**20}
+    pushed = [await world.push_image(None, [bytes([n])], subject=of, annotations=note) for n in range(3)]
+    pushed.append(await world.push_image(None, [b"small"], subject=of))
+    found: list[list[Digest]] = []
+    after = None
+    while not found or after is not None:
+        page = await world.session.manifests.referrers(
+            DEMO, subject, artifact_type=None, after=after, limit=100
+        )
+        found.append([entry.digest for entry in page.items])
+        after = page.next
+    assert found == [[pushed[0]], [pushed[1]], pushed[2:]]
+
+
+@pytest.mark.parametrize("member", ["artifactType", "mediaType"])
+async def test_types_are_bounded_since_every_list_repeats_them(world: World, member: str) -> None:
+    document = json.loads(image([]))
+    holder = document if member == "artifactType" else document["config"]
+    holder[member] = f"application/{'x' * 300}"
+    await world.push_blob(b"{}")
+    async with refused(world, ErrorKind.MANIFEST_INVALID):
+        await world.push_manifest("v1", json.dumps(document).encode())
+
+
 async def test_a_lost_manifest_reads_as_absent_and_a_push_heals_it(world: World) -> None:
     digest = await world.push_image("v1")
     await world.push_manifest("about", image([], subject=descriptor(image(), OCI_MANIFEST)))

@@ -46,6 +46,10 @@ class History:
     """Location of an upload in pieces that was not completed → all bytes that it is to have."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def acknowledged(self) -> int:
+        """How many pushes were answered 201 so far."""
+        return len(self.blobs) + len(self.manifests) + len(self.packages)
+
 
 def _send(server: Running, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
     try:

@@ -64,7 +64,6 @@ async def test_titles_that_would_lead_elsewhere_get_other_names(world: World) ->
         ("text/plain; charset=utf-8", "text/plain; charset=utf-8"),
         ("text/x\r\nSet-Cookie: a=b", "application/octet-stream"),
         ("text/\x07", "application/octet-stream"),
-        ("text/" + "x" * 60_000, "application/octet-stream"),
         ("tëxt/plain", "application/octet-stream"),
         ("", "application/octet-stream"),
     ],

@@ -115,7 +115,7 @@ from registry.server.workers import Supervisor
 
 def work(seat, ready):
     ready()
-    opened = [os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT) for _ in range(5)]
+    opened = [os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT) for _ in range(20)]
     time.sleep(0.3)
     raise OSError("this is for the log")
 
