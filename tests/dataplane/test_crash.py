@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.contract.dataplane import DEFAULT_DOMAIN
+from registry.contract.dataplane import DEFAULT_DOMAIN, Packing
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane import open_local, rebuild_index
-from tests.dataplane.crashing import DATA, REMOVED, STAGE, TINY
+from tests.dataplane.crashing import DATA, KEPT, REMOVED, STAGE, TINY
+from tests.dataplane.packed import SMALL, dump, loose_files, pack_files
 from tests.dataplane.support import all_stages, body, content_of, read_all
 
 EXPECTED = content_of(DATA)
@@ -86,6 +87,30 @@ async def test_tiny_blobs_killed_before_any_step(in_memory: Path) -> None:
         await again.close()
     assert stores[-1].with_suffix(".acknowledged").exists()
     assert outcomes == {0, 1, 2}
+
+
+async def test_packing_and_rewriting_killed_before_any_step(in_memory: Path) -> None:
+    """Nothing lost, nothing back, nothing left behind, and the next run finishes the work."""
+    stores = crash_at_every_step(in_memory, "packing")
+    assert len(stores) > 20
+    expected = {content_of(data).blake3 for data in KEPT}
+    loose = set()
+    for root in stores:
+        store = open_local(root, settings=SMALL)
+        loose.add(len(loose_files(root)))
+        assert {address async for _, address, _ in store.contents()} == expected
+        for data in KEPT:
+            assert await read_all(store, content_of(data)) == data
+        assert [step.fault async for step in store.pack(Packing()) if step.fault] == []
+        assert [step async for step in store.rewrite(0.0, 0)] != []
+        assert loose_files(root) == []
+        await store.close()
+        found = dump(root)
+        assert {path.stem for path in pack_files(root)} == {row[0].lower() for row in found["packs"]}
+        rebuild_index(root, settings=SMALL)
+        assert dump(root) == found
+    assert stores[-1].with_suffix(".acknowledged").exists()
+    assert {0, 2} <= loose
 
 
 async def test_a_store_killed_while_it_was_made_opens(tmp_path: Path) -> None:

@@ -142,6 +142,10 @@ class ContentIndex(Lookups, Protocol):
         """One change: what was done counts when the block ends without an exception."""
         ...
 
+    def sync(self) -> None:
+        """Return when every change so far survives a power loss: before something is deleted for it."""
+        ...
+
     def close(self) -> None:
         """Idempotent."""
         ...

@@ -252,6 +252,7 @@ class SqliteIndex(_Queries):
         try:
             self._prepare()
             super().__init__(_connect(path), threading.Lock())
+            _set_up(self._connection)
         except BaseException:
             self._writer.close()
             raise
@@ -260,6 +261,7 @@ class SqliteIndex(_Queries):
     def _prepare(self) -> None:
         try:
             with self._change_lock.held():
+                _set_up(self._writer)
                 (version,) = self._writer.execute("PRAGMA user_version").fetchone()
                 if version == 0:
                     self._writer.execute("PRAGMA journal_mode = WAL")
@@ -291,15 +293,19 @@ class SqliteIndex(_Queries):
         return rows.get("boot", ""), rows.get("clean") == "1"
 
     def set_note(self, boot: str, clean: bool) -> None:
-        """Write that down, durably and with all that came before."""
+        """Write that down, durably."""
+        self._write_durably("boot", boot)
+        self._write_durably("clean", str(int(clean)))
+
+    def sync(self) -> None:
+        self._write_durably("synced", str(time.time_ns()))
+
+    def _write_durably(self, name: str, value: str) -> None:
+        """One commit that waits for the disk, and so for all commits before it."""
         with self._change_lock.held(), _classified():
             self._writer.execute("PRAGMA synchronous = FULL")
             try:
-                self._writer.execute(
-                    "INSERT OR REPLACE INTO meta VALUES ('boot', ?), ('clean', ?)", (boot, str(int(clean)))
-                )
-                if clean:
-                    self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
             finally:
                 self._writer.execute("PRAGMA synchronous = NORMAL")
 
@@ -309,10 +315,12 @@ class SqliteIndex(_Queries):
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
-    return connection
 
 
 _FIND = (

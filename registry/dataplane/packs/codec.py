@@ -46,7 +46,9 @@ class Records:
         seal, stored = self._sealer.seal(domain, kind, digest, payload)
         codec = Codec.RAW if squeezed is None else Codec.ZSTD
         raw = len(data) if size is None else size
-        return Record(kind, codec, seal, len(stored), raw, digest, blake3_of(stored)), stored
+        same = stored is payload and squeezed is None and kind in _SELF_DIGEST
+        check = digest if same and size is None else blake3_of(stored)
+        return Record(kind, codec, seal, len(stored), raw, digest, check), stored
 
     def decode(self, domain: DomainId, record: Record, stored: bytes) -> bytes:
         """The content of a record, verified. Raises Corrupt, Permanent."""

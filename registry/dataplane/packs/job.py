@@ -8,16 +8,17 @@ a finished pack says by itself what it holds, and an unfinished one is worth not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from registry.contract.dataplane import DomainId
+from registry.dataplane.drivers.port import DriverError
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
 from registry.dataplane.packs.layout import NO_CHUNKER, Chunker, Role
 from registry.dataplane.packs.reading import PackReader
 from registry.dataplane.packs.records import Grave, Record, tombstones
 from registry.dataplane.packs.recovery import uses_of
-from registry.dataplane.packs.writer import PackWriter
+from registry.dataplane.packs.writer import PackWriter, new_key
 
 #: Idle lists released in one change.
 _LISTS = 8
@@ -32,13 +33,10 @@ class JobPack:
         self._index = index
         self.domain = domain
         self._finished = False
-        self._writer = PackWriter(tree, domain, Role.JOB, chunker)
-        try:
-            with index.change() as change:
-                change.put_pack(self._writer.key, PackState.WRITING, 0, 0)
-        except BaseException:
-            self._writer.abandon()
-            raise
+        key = new_key(domain)
+        with index.change() as change:
+            change.put_pack(key, PackState.WRITING, 0, 0)
+        self._writer = PackWriter(tree, key, Role.JOB, chunker)
 
     @property
     def size(self) -> int:
@@ -72,6 +70,8 @@ class JobPack:
             self._writer.close()
         else:
             self._writer.abandon()
+            with suppress(DriverError), self._index.change() as change:
+                change.forget_pack(self._writer.key)
 
 
 def release_idle_lists(index: ContentIndex, reader: PackReader, domain: DomainId) -> Iterator[None]:

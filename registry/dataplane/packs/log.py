@@ -21,7 +21,7 @@ from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
 from registry.dataplane.packs.layout import Role
 from registry.dataplane.packs.records import Kind, Record
-from registry.dataplane.packs.writer import PackWriter
+from registry.dataplane.packs.writer import PackWriter, new_key
 from registry.dataplane.workers import uninterrupted
 
 T = TypeVar("T")
@@ -168,14 +168,10 @@ class TinyLog:
 
     def _pack(self, domain: DomainId) -> PackWriter:
         if domain not in self._packs:
-            pack = PackWriter(self._tree, domain, Role.LOG)
-            try:
-                with self._index.change() as change:
-                    change.put_pack(pack.key, PackState.OPEN, 0, 0)
-            except BaseException:
-                pack.abandon()
-                raise
-            self._packs[domain] = pack
+            key = new_key(domain)
+            with self._index.change() as change:
+                change.put_pack(key, PackState.OPEN, 0, 0)
+            self._packs[domain] = PackWriter(self._tree, key, Role.LOG)
         return self._packs[domain]
 
     def _let_go_if_broken(self, domain: DomainId) -> None:

@@ -8,7 +8,8 @@ closed with a footer; a job's pack is deleted. The work is bounded by what was b
 After a power loss it may have lost the last ones (index/sqlite.py). So after a boot that found it not closed,
 the packs on disk are compared with those it knows, and what is new is read from footers; with an empty index
 that is a rebuild. Packs may come in any order: an object is held where a record says so and no tombstone
-names that very place.
+names that very place. The index is synced before a pack is deleted, so that it never needs one that is gone;
+where a person lost one, uses of chunks may be counted too high until a rebuild.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Recovery:
                 if fd is None or now is None or now.state not in (PackState.OPEN, PackState.WRITING):
                     continue
                 if self._close(row.key, fd):
-                    self._register([_News(row.key, now.size)], set())
+                    self._register([_News(row.key, now.size)])
         for row in self._index.packs(PackState.DELETING):
             delete_pack(self._tree, self._index, row.key)
 
@@ -80,7 +81,10 @@ class Recovery:
         """Deal with an index that may be older than the packs. Nobody else may have the store open."""
         known = {row.key: row for row in self._index.packs()}
         on_disk = set(self._packs_on_disk())
-        gone = {key for key, row in known.items() if key not in on_disk}
+        for key in known.keys() - on_disk:
+            self.done.gone.append(key)
+            with self._index.change() as change:
+                change.forget_pack(key)
         news = []
         for key in sorted(on_disk):
             row = known.get(key)
@@ -89,11 +93,7 @@ class Recovery:
             with self._owned(key) as fd:
                 if fd is not None and self._close(key, fd):
                     news.append(_News(key, 0 if row is None else row.size))
-        self._register(news, gone)
-        for key in gone:
-            self.done.gone.append(key)
-            with self._index.change() as change:
-                change.forget_pack(key)
+        self._register(news)
 
     def _packs_on_disk(self) -> Iterator[PackKey]:
         for name in self._tree.names((PACKS,)):
@@ -141,15 +141,14 @@ class Recovery:
 
     # --- packs that the index does not know, or not to their end ---------------------------------------
 
-    def _register(self, news: Sequence[_News], gone: set[PackKey]) -> None:
-        """Add them. What the index has in a pack that is `gone` moves to where it is found now."""
+    def _register(self, news: Sequence[_News]) -> None:
         for new in news:
             with self._index.change() as change:
                 if change.pack(new.key) is None:
                     change.put_pack(new.key, PackState.OPEN, 0, 0)
         buried = {grave for new in news for grave in self._graves(new) if grave.kind in PIECES}
         for new in news:
-            self._each(new, partial(_add, buried=buried, gone=gone, reader=self._reader))
+            self._each(new, partial(_add, buried=buried, reader=self._reader))
         for new in news:
             self._bury(new)
         for new in news:
@@ -240,19 +239,14 @@ def _add(
     entry: Entry,
     place: Place,
     buried: set[Grave],
-    gone: set[PackKey],
     reader: PackReader,
 ) -> None:
     domain = place.pack.domain
     if entry.kind in OBJECTS:
-        for former in change.places(domain, entry.digest):
-            if former.pack in gone and change.move_object(domain, entry.digest, former, place):
-                return
         if change.add_object(domain, entry.digest, place) and entry.kind is Kind.RECIPE:
             change.retain(domain, uses_of(reader, place))
-    elif entry.kind in PIECES and Grave(place.pack.id, entry.offset, entry.kind, entry.digest) not in buried:
-        known = change.chunk(domain, entry.digest)
-        if known is not None and known.pack in gone:
-            change.move_chunk(domain, entry.digest, known, place)
-        elif change.add_chunk(domain, entry.digest, place) and entry.kind is Kind.LIST:
+    elif entry.kind in PIECES:
+        grave = Grave(place.pack.id, entry.offset, entry.kind, entry.digest)
+        added = grave not in buried and change.add_chunk(domain, entry.digest, place)
+        if added and entry.kind is Kind.LIST:
             change.retain(domain, uses_of(reader, place))

@@ -180,19 +180,21 @@ class RewritingJob:
         self._reset()
         freed = -copied
         deleted = 0
-        for row in emptied:
-            if self._delete(row.key):
-                freed += row.size
-                deleted += 1
+        unneeded = [row for row in emptied if self._let_go(row.key)]
+        if unneeded:
+            self._index.sync()
+        for row in unneeded:
+            self._reader.files.drop(row.key)
+            delete_pack(self._tree, self._index, row.key)
+            freed += row.size
+            deleted += 1
         if deleted or copied:
             yield [Rewritten(domain, deleted, copied, freed)]
 
-    def _delete(self, key: PackKey) -> bool:
+    def _let_go(self, key: PackKey) -> bool:
         with self._index.change() as change:
             row = change.pack(key)
             if row is None or row.live:  # what could not be copied stays where it is
                 return False
             change.put_pack(key, PackState.DELETING, row.size, row.payload)
-        self._reader.files.drop(key)
-        delete_pack(self._tree, self._index, key)
-        return True
+            return True

@@ -26,6 +26,10 @@ from registry.dataplane.packs.records import HEADER, Kind, Record, encode_header
 from registry.dataplane.paths import PackKey, pack_folder, pack_name
 
 
+def new_key(domain: DomainId) -> PackKey:
+    return PackKey(domain, uuid.uuid4().bytes)
+
+
 class PackWriter:
     """Owner of one unfinished pack: an exclusive `flock` on its file says so to every other process.
 
@@ -33,15 +37,16 @@ class PackWriter:
     is cut off, and the pack takes no more.
     """
 
-    def __init__(self, tree: Tree, domain: DomainId, role: Role, chunker: Chunker = NO_CHUNKER) -> None:
-        self.key = PackKey(domain, uuid.uuid4().bytes)
+    def __init__(self, tree: Tree, key: PackKey, role: Role, chunker: Chunker = NO_CHUNKER) -> None:
+        """Make the file of a pack that the index knows already, so that no crash leaves an unknown one."""
+        self.key = key
         self._tree = tree
         self.broken = False
         self._fd = self._make()
         self.entries: list[Entry] = []
         #: Payload bytes that something may need one day no more: all but those of tombstones.
         self.payload = 0
-        head = Head(self.key.id, domain, role, time.time_ns() // 1000, chunker)
+        head = Head(key.id, key.domain, role, time.time_ns() // 1000, chunker)
         self._gathered: list[bytes] = [encode_head(head)]
         self._gathering = HEAD
         self._written = self._synced = 0
