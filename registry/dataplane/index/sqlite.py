@@ -2,8 +2,8 @@
 
 WAL with `synchronous=NORMAL`: whatever happens the file is consistent, and a power loss takes back the last
 changes at most, which packs/recovery.py then finds in the packs. No commit waits for the disk but the
-checkpoints' (why not OFF: decision 35). Changes queue on a lock file: SQLite's own waiting backs off for hundreds
-of milliseconds.
+checkpoints' (why not OFF: decision 35). Changes queue on a lock file: SQLite's own waiting backs off for
+hundreds of milliseconds.
 """
 
 from __future__ import annotations
