@@ -2,7 +2,7 @@
 
 WAL with `synchronous=NORMAL`: whatever happens the file is consistent, and a power loss takes back the last
 changes at most, which packs/recovery.py then finds in the packs. No commit waits for the disk but the
-checkpoints' (why not OFF: decisions/0004). Changes queue on a lock file: SQLite's own waiting backs off for
+checkpoints' (why not OFF: decision 35). Changes queue on a lock file: SQLite's own waiting backs off for
 hundreds of milliseconds.
 """
 
@@ -30,8 +30,12 @@ _TRANSIENT = frozenset(
      sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL}
 )  # fmt: skip
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
-#: Pages of WAL (4 KiB each) after which a commit moves them to the file: few long waits or many short ones.
-_CHECKPOINT = 2000
+#: Pages of WAL (4 KiB each) after which a commit moves them to the file. Addresses are random, so that each
+#: put changes a page of its own: the longer the WAL, the more changes of one page are moved at once. Measured
+#: with 64 writers of 1 KiB blobs: 2000 pages 2,000/s and p99 170 ms, 16,000 pages 5,000/s and 50 ms.
+_CHECKPOINT = 16_000
+#: Bytes of pages that the writing connection keeps.
+_CACHE = 16 << 20
 #: Seconds that a statement waits for another process's checkpoint or recovery.
 _BUSY = 10.0
 
@@ -256,6 +260,7 @@ class SqliteIndex(_Queries):
         except BaseException:
             self._writer.close()
             raise
+        self._writer.execute(f"PRAGMA cache_size = {-(_CACHE >> 10)}")
         self._changes = _Changes(self._writer, threading.RLock())
 
     def _prepare(self) -> None:
