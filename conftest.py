@@ -2,13 +2,43 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+_ROOT = Path(__file__).parent
+
+#: Tests that start programs or search for long, by the beginning of their paths: not for `make check`.
+_SLOW = (
+    "tests/cli/test_interruptions",
+    "tests/cli/test_packages",
+    "tests/cli/test_push_pull",
+    "tests/cli/test_stored",
+    "tests/cli/test_tls",
+    "tests/control/test_group_commit",
+    "tests/control/test_histories",
+    "tests/control/test_processes",
+    "tests/dataplane/test_crash",
+    "tests/dataplane/test_processes",
+    "tests/faults/",
+    "tests/native_api/test_schemathesis",
+    "tests/server/test_backup",
+    "tests/server/test_doctor",
+    "tests/server/test_serve",
+    "tests/server/test_workers",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """`make check` leaves the slow ones to `make test`."""
     config.addinivalue_line("markers", "slow: takes many seconds or much disk; `make test` runs it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `_SLOW` names."""
+    for item in items:
+        if item.path.relative_to(_ROOT).as_posix().startswith(_SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)
