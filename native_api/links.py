@@ -35,10 +35,6 @@ def oci_manifest(repository: Repository, reference: Reference) -> str:
     return f"/v2/{repository}/manifests/{reference}"
 
 
-def oci_blob(repository: Repository, digest: Digest) -> str:
-    return f"/v2/{repository}/blobs/{digest}"
-
-
 def content(address: Digest) -> str:
     return f"{ROOT}/content/{address}"
 

@@ -2,9 +2,8 @@
 
 WAL with `synchronous=FULL`: an acknowledged write survives a power cut. Writers of several processes queue on
 a file lock of our own, because SQLite's busy back-off has a tail of hundreds of milliseconds. Hot look-ups
-run
-on the event loop: 5 to 14 µs on a read-only connection, where a thread hop alone would cost ten times that,
-and a SELECT is never stale.
+run on the event loop: 5 to 14 µs on a read-only connection, where a thread hop alone would cost ten times
+that, and a SELECT is never stale.
 """
 
 from __future__ import annotations

@@ -31,27 +31,27 @@ class DriverError(Exception):
     """What the medium answered. The text is one sentence for the operator and holds no secret."""
 
 
-class Missing(DriverError):  # noqa: N818 - DESIGN.md names them so
+class Missing(DriverError):  # noqa: N818 - the port's own words
     """The medium works and surely holds nothing there."""
 
 
-class Transient(DriverError):  # noqa: N818 - DESIGN.md names them so
+class Transient(DriverError):  # noqa: N818 - the port's own words
     """The medium cannot just now: trying again later may help."""
 
 
-class Permanent(DriverError):  # noqa: N818 - DESIGN.md names them so
+class Permanent(DriverError):  # noqa: N818 - the port's own words
     """The medium cannot, and trying again does not help."""
 
 
-class Full(DriverError):  # noqa: N818 - DESIGN.md names them so
+class Full(DriverError):  # noqa: N818 - the port's own words
     """No room is left (disk, quota). What was there before is unharmed."""
 
 
-class Busy(DriverError):  # noqa: N818 - DESIGN.md names them so
+class Busy(DriverError):  # noqa: N818 - the port's own words
     """Somebody else, perhaps another process, has the hold of this stage."""
 
 
-class Moved(DriverError):  # noqa: N818 - DESIGN.md names them so
+class Moved(DriverError):  # noqa: N818 - the port's own words
     """The stage is `length` bytes long, which is not where the caller wanted to go on."""
 
     def __init__(self, length: int) -> None:
