@@ -106,12 +106,60 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class StorageUse:
-    """Bytes on the medium: `content` by address, `staged` by unfinished uploads, `free` where it is known."""
+    """Bytes on the medium: `content` by address, after deduplication and compression; `staged` by unfinished
+    uploads; `free` where it is known; `dead` in packs beside what their content needs."""
 
     content: int
     staged: int
     free: int | None = None
     objects: int = field(default=0)
+    dead: int = 0
+
+
+class Codec(StrEnum):
+    """How packing compresses."""
+
+    NONE = "none"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Which whole blobs are packed, and how. Never is said by not asking.
+
+    `older_than` is the least age in seconds since the bytes arrived; sizes are in bytes, `at_most` None for
+    no limit. `level` is the codec's; None leaves it to the data plane's settings.
+    """
+
+    older_than: float = 0.0
+    at_least: int = 0
+    at_most: int | None = None
+    codec: Codec = Codec.ZSTD
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A blob that packing dealt with: `size` bytes of content that took `added` bytes more in packs.
+
+    With a `fault` (a sentence) it stays as it was: its bytes are not those its address names.
+    """
+
+    domain: DomainId
+    address: Digest
+    size: int
+    added: int
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Packs that were replaced: `copied` bytes into new ones, `freed` bytes of files less than before."""
+
+    domain: DomainId
+    packs: int
+    copied: int
+    freed: int
 
 
 class DataPlane(Protocol):
@@ -221,6 +269,25 @@ class DataPlane(Protocol):
 
     async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
         """Ask for bytes that are not at hand; AVAILABLE at once when they are. Raises CONTENT_UNKNOWN."""
+        ...
+
+    def pack(
+        self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None = None
+    ) -> AsyncIterator[Packed]:
+        """Move whole blobs into packs: all, or those `chosen`, as far as `packing` wants them.
+
+        Online, in bounded memory, done when the iterator ends; each blob is told once it is moved. One
+        packing or rewriting runs at a time in a store, whatever the process: another raises UNAVAILABLE.
+        What was told stays when the caller stops midway. Raises STORAGE_FULL.
+        """
+        ...
+
+    def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
+        """Free the dead bytes of packs that have a part of at least `threshold` (0 to 1) of them.
+
+        `grace` are the seconds that a pack is left alone after something in it died, for who still reads it;
+        None leaves either to the data plane's settings. Otherwise as `pack`.
+        """
         ...
 
     async def use(self) -> StorageUse:

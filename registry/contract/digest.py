@@ -103,6 +103,11 @@ def parse_algorithm(name: str) -> Algorithm:
         ) from None
 
 
+def blake3_of(data: bytes | bytearray | memoryview) -> bytes:
+    """The 32 bytes of the BLAKE3 of `data`, for what is stored by its binary form."""
+    return blake3(data).digest()
+
+
 def new_hasher(algorithm: Algorithm) -> Hasher:
     """A fresh incremental hasher."""
     return _IMPLEMENTATIONS[algorithm].new()

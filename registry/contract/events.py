@@ -77,6 +77,17 @@ class ContentHealed:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentRemoved:
+    """Nothing held the content any more: a collection took it. Its absence is legitimate from now on."""
+
+    KIND: ClassVar[str] = "content.removed"
+    SUBJECT: ClassVar[str | None] = "blake3"
+    domain: DomainId
+    blake3: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class LocationChanged:
     """A location's tier or its restore status changed (A7).
 
@@ -188,6 +199,7 @@ Event = (
     | ContentNamed
     | ContentMissing
     | ContentHealed
+    | ContentRemoved
     | LocationChanged
     | BlobLinked
     | BlobUnlinked
@@ -207,6 +219,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ContentNamed,
         ContentMissing,
         ContentHealed,
+        ContentRemoved,
         LocationChanged,
         BlobLinked,
         BlobUnlinked,

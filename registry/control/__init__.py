@@ -3,7 +3,8 @@
 `open_store` gives a store without any server: the registry is a library first.
 """
 
+from registry.control.background import Care
 from registry.control.core import Limits, RepositoryPolicy, SystemClock, UuidIdentifiers
 from registry.control.store import Store, open_store
 
-__all__ = ["Limits", "RepositoryPolicy", "Store", "SystemClock", "UuidIdentifiers", "open_store"]
+__all__ = ["Care", "Limits", "RepositoryPolicy", "Store", "SystemClock", "UuidIdentifiers", "open_store"]

@@ -1,24 +1,33 @@
 """Backup: a consistent copy of a store, made online, that a server can open as it is.
 
 The database goes first, as one snapshot; then every content it names, each verified as it is copied. Content
-never changes and is never removed while a snapshot may need it, so no lock is held. A copy that is there
-already is kept: the second backup into a folder costs what is new.
+never changes, and none is collected meanwhile, since the backup holds that work: what the snapshot names
+stays until it is copied. Requests wait for nothing. A copy that is there already is kept: the second backup
+into a folder costs what is new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from registry.contract.dataplane import DataPlane, Stage
 from registry.contract.errors import ErrorKind, StoreError
+from registry.control import collection
 from registry.control.core import Core
 from registry.control.sql import audit
 from registry.control.sql.lookups import PRESENT
+from registry.control.work import Work, hold
 
 _AT_ONCE = 500
+
+#: Seconds to wait for a collection under way, and between two renewals of the hold on that work.
+_PATIENCE = 600.0
+_RENEWAL = 60.0
 
 
 @dataclass(slots=True)
@@ -39,22 +48,47 @@ async def backup(
 ) -> BackedUp:
     """Copy the store to `target` and the file `database`, which appears when all of it is there.
 
-    Raises StoreError UNAVAILABLE where the database has tools of its own, STORAGE_FULL.
+    Raises StoreError UNAVAILABLE where the database has tools of its own, or a collection does not end
+    or came in between; STORAGE_FULL.
     """
     done = BackedUp()
     unfinished = database.with_name(f"{database.name}.unfinished")
     _forget(unfinished)  # what a backup that was cut off has left
-    await core.database.backup(str(unfinished))
-    after = 0
-    while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
-        for content in page:
-            after = content.id
-            if content.state == PRESENT:
-                await _copy(core, target, content, done)
-                progress(done)
+    async with _uncollected(core):
+        await core.database.backup(str(unfinished))
+        after = 0
+        while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
+            for content in page:
+                after = content.id
+                if content.state == PRESENT:
+                    await _copy(core, target, content, done)
+                    progress(done)
     _forget_log(database)  # of a server that has run on the copy: it would be played into the new file
     unfinished.replace(database)
     return done
+
+
+@asynccontextmanager
+async def _uncollected(core: Core) -> AsyncIterator[None]:
+    """No content is collected meanwhile. Raises UNAVAILABLE when that cannot be had, or was lost."""
+    async with hold(core, collection.WORK, _PATIENCE) as work:
+        renewal = asyncio.create_task(_renew(work))
+        try:
+            yield
+        finally:
+            renewal.cancel()
+        await _prolong(work)
+
+
+async def _renew(work: Work) -> None:
+    while True:
+        await asyncio.sleep(_RENEWAL)
+        await _prolong(work)
+
+
+async def _prolong(work: Work) -> None:
+    """Raises UNAVAILABLE when another process has the work now."""
+    await work.write(lambda tx: None)
 
 
 def _forget(database: Path) -> None:

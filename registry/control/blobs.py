@@ -7,7 +7,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.events import BlobUnlinked
 from registry.contract.model import Reading
 from registry.contract.names import Repository
-from registry.control import recording, usage_of
+from registry.control import recording, retention
 from registry.control.access import Action, Caller
 from registry.control.reading import absence, open_reading
 from registry.control.sql import lookups, statements
@@ -25,13 +25,17 @@ class BlobService:
     async def get(self, repository: Repository, digest: Digest) -> Reading:
         self._caller.may(Action.PULL, repository)
         row = await self._core.database.fetch_one(
-            lookups.BLOB_OF_REPOSITORY, {"repository": repository, "digest": str(digest)}
+            lookups.BLOB_TO_READ, {"repository": repository, "digest": str(digest)}
         )
         if row is None:
             raise absence(ErrorKind.BLOB_UNKNOWN, digest)
-        return await open_reading(
-            self._core, self._caller.principal.id, BlobRow.of(row), digest, ErrorKind.BLOB_UNKNOWN
+        blob = BlobRow.of(row)
+        reading = await open_reading(
+            self._core, self._caller.principal.id, blob, digest, ErrorKind.BLOB_UNKNOWN
         )
+        if recording.needs_lease(self._core, self._core.clock.now(), blob, bool(row[6]), row[7]):
+            await self._renew(repository, digest)
+        return reading
 
     async def mount(self, repository: Repository, digest: Digest, source: Repository | None) -> bool:
         self._caller.may(Action.PUSH, repository)
@@ -61,6 +65,7 @@ class BlobService:
                 return None
             target = recording.ensure_repository(tx, self._core, repository)
             recording.link_blob(tx, target, blob)
+            recording.keep(tx, self._core, target, blob, self._caller.principal.id)
             return blob
 
         mounted = await self._core.database.write(self._caller.principal.id, change)
@@ -83,16 +88,24 @@ class BlobService:
             row = statements.first(
                 tx.connection, lookups.BLOB_OF_REPOSITORY, repository=repository, digest=str(digest)
             )
-            if row is None or not row[5]:
+            if row is None or not row[6]:
                 raise absence(ErrorKind.BLOB_UNKNOWN, digest)
             blob = BlobRow.of(row)
-            users = usage_of.manifests_naming(tx.connection, repository, blob.id)
-            if users:
-                raise StoreError(
-                    ErrorKind.IN_USE,
-                    f"{digest} is used by {len(users)} manifest(s) of {repository}: delete those first",
-                    detail={"used_by": users},
-                )
+            retention.refuse_used(tx, repository, blob.id, digest)
             tx.emit(BlobUnlinked(repository, blob.address))
+
+        await self._core.database.write(self._caller.principal.id, change)
+
+    async def _renew(self, repository: Repository, digest: Digest) -> None:
+        """Durably, before the reader is told that the blob is there. Raises BLOB_UNKNOWN if it has gone."""
+
+        def change(tx: Transaction) -> None:
+            target = lookups.find_repository(tx.connection, repository)
+            row = statements.first(
+                tx.connection, lookups.BLOB_OF_REPOSITORY, repository=repository, digest=str(digest)
+            )
+            if target is None or row is None:
+                raise absence(ErrorKind.BLOB_UNKNOWN, digest)
+            recording.keep(tx, self._core, target, BlobRow.of(row), self._caller.principal.id)
 
         await self._core.database.write(self._caller.principal.id, change)

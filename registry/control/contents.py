@@ -7,10 +7,11 @@ from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind
 from registry.contract.events import LocationChanged
 from registry.contract.model import Reading
+from registry.control import recording
 from registry.control.access import Action, Caller
 from registry.control.core import Core
 from registry.control.reading import absence, open_reading
-from registry.control.sql import lookups
+from registry.control.sql import leases, lookups
 from registry.control.sql.lookups import MISSING, BlobRow
 from registry.control.sql.transaction import Transaction
 
@@ -29,9 +30,12 @@ class ContentService:
 
     async def get(self, address: Digest) -> Reading:
         blob = await self._find(address)
-        return await open_reading(
+        reading = await open_reading(
             self._core, self._caller.principal.id, blob, address, ErrorKind.CONTENT_UNKNOWN
         )
+        if recording.needs_lease(self._core, self._core.clock.now(), blob, False, None):
+            await self._keep(blob, address)
+        return reading
 
     async def locations(self, address: Digest) -> tuple[Location, ...]:
         blob = await self._find(address)
@@ -56,6 +60,24 @@ class ContentService:
 
         await self._core.database.write(self._caller.principal.id, change)
         return status
+
+    async def _keep(self, blob: BlobRow, address: Digest) -> None:
+        """Renew the lease on content that no manifest reaches, before its reader hears of it."""
+        key = {"blob_id": blob.id, "domain": blob.domain, "content_address": str(blob.address)}
+        row = await self._core.database.fetch_one(lookups.HOLD_OF_CONTENT, key)
+        reached, until = (bool(row[0]), row[1]) if row else (False, None)
+        if not recording.needs_lease(self._core, self._core.clock.now(), blob, reached, until):
+            return
+        principal = self._caller.principal.id
+
+        def change(tx: Transaction) -> None:
+            if lookups.find_blob(tx.connection, blob.domain, blob.address) is None:
+                raise absence(ErrorKind.CONTENT_UNKNOWN, address)
+            leases.renew_content(
+                tx.connection, blob.domain, blob.address, principal, tx.now + self._core.limits.content_lease
+            )
+
+        await self._core.database.write(principal, change)
 
     async def _find(self, address: Digest) -> BlobRow:
         self._caller.may(Action.PULL)

@@ -41,6 +41,10 @@ class Limits:
     draft_idle: int = DAY
     #: Content is held for who completed or touched it, and a completed native session answers again, so long.
     content_lease: int = DAY
+    #: Content that was removed answers as absent at once; its bytes stay so long for readers under way.
+    removal_delay: int = 10 * SECOND
+    #: Bytes that no row names are deleted when they have been seen for so long.
+    orphan_grace: int = DAY
     #: Files of one draft or package.
     package_files: int = 100_000
     #: Memory for the bytes of manifests.
@@ -58,6 +62,8 @@ class RepositoryPolicy:
     immutable_tags: tuple[str, ...] = ()
     #: Deduplication boundary, fixed when the repository is created.
     domain: DomainId = DEFAULT_DOMAIN
+    #: Manifests without a tag, an index or a subject go when they have been seen so for so long; None: never.
+    untagged_after: int | None = None
 
     def forbids_moving(self, tag: Tag) -> bool:
         return subject_of_tag(tag) is None and any(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from registry.contract.digest import MultiHasher
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import is_non_distributable
 from registry.contract.names import Repository
+from registry.control import fsck_resuming
 from registry.control.core import Core
+from registry.control.fsck_resuming import Checked, Fault
+from registry.control.fsck_subset import EVERYTHING, Subset
 from registry.control.rebuild import Rebuilt, complete
 from registry.control.sql import audit, lookups, replay
 from registry.control.sql.audit import KnownContent
@@ -25,34 +27,23 @@ from registry.control.sql.scratch import open_scratch
 
 _AT_ONCE = 500
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong.
-
-    `kind` is `ledger`, `views`, `manifest`, `content`, or `known` for what the ledger says itself.
-    """
-
-    kind: str
-    message: str
-
-
-@dataclass(slots=True)
-class Checked:
-    """What was looked at. `bytes` were read and hashed; `unnamed` objects belong to no content yet."""
-
-    contents: int = 0
-    bytes: int = 0
-    unnamed: int = 0
-    stages: int = 0
-    faults: list[Fault] = field(default_factory=list)
+__all__ = ["Checked", "Fault", "fsck", "replay_faults"]
 
 
 async def fsck(
-    core: Core, *, structure_only: bool = False, progress: Callable[[Checked], None] = lambda _: None
+    core: Core,
+    *,
+    structure_only: bool = False,
+    subset: Subset = EVERYTHING,
+    resume: bool = False,
+    progress: Callable[[Checked], None] = lambda _: None,
 ) -> Checked:
-    """Check the whole store; without `structure_only` read every byte. Raises StoreError when it cannot."""
-    done = Checked()
+    """Check the whole store; without `structure_only` read every byte of what is in the `subset`.
+
+    How far it is gets written down; `resume` goes on there, with the subset of then. Raises StoreError when
+    it cannot be done.
+    """
+    done, after, subset = await fsck_resuming.begin(core, subset, resume=resume)
     for kind, check in (("ledger", audit.ledger_faults), ("views", audit.view_faults)):
         done.faults.extend(Fault(kind, message) for message in await core.database.read(check))
     for child in await core.database.read(audit.absent_children):
@@ -62,19 +53,22 @@ async def fsck(
                 f"{child.repository}: manifest {child.manifest} names {child.digest}, which is not there"
             )
             done.faults.append(Fault("manifest", message))
-    async for content in _contents(core):
+    async for content in _contents(core, after):
         done.contents += 1
-        fault = await _check_content(core, content, done, structure_only=structure_only)
+        unread = structure_only or not subset.has(content.address)
+        fault = await _check_content(core, content, done, structure_only=unread)
         if fault is not None:
             done.faults.append(fault)
         progress(done)
+        await fsck_resuming.save(core, subset, done, content.id)
     if not structure_only and not any(fault.kind == "ledger" for fault in done.faults):
-        done.faults.extend([fault async for fault in _replay_faults(core)])
+        done.faults.extend([fault async for fault in replay_faults(core)])
+    await fsck_resuming.end(core)
     await _count_unnamed(core, done)
     return done
 
 
-async def _replay_faults(core: Core) -> AsyncIterator[Fault]:
+async def replay_faults(core: Core) -> AsyncIterator[Fault]:
     """Views that are not what the ledger says, told by replaying it beside them (A3)."""
     head, found = await core.database.read(replay.head_and_fingerprints)
     replayed = Rebuilt()
@@ -96,8 +90,7 @@ async def _replay_faults(core: Core) -> AsyncIterator[Fault]:
             yield Fault("views", f"the view {name} is not what the ledger says: run rebuild")
 
 
-async def _contents(core: Core) -> AsyncIterator[KnownContent]:
-    after = 0
+async def _contents(core: Core, after: int) -> AsyncIterator[KnownContent]:
     while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
         for content in page:
             yield content
@@ -108,7 +101,8 @@ async def _check_content(
     core: Core, content: KnownContent, done: Checked, *, structure_only: bool
 ) -> Fault | None:
     if content.state == MISSING:
-        return Fault("known", f"content {content.address} is missing, as the ledger says: push it again")
+        message = f"content {content.address} is missing, as the ledger says: push it again"
+        return Fault("known", message, (content.domain, content.address))
     if content.state == AWAY:
         return None
     try:
@@ -119,10 +113,11 @@ async def _check_content(
             raise
         if await _has_gone(core, content):
             return None
-        return Fault("content", f"content {content.address} is not there")
-    if size != content.size:
-        return Fault("content", f"content {content.address} has {size} bytes where {content.size} belong")
-    return Fault("content", wrong) if wrong else None
+        wrong = f"content {content.address} is not there"
+    else:
+        if size != content.size:
+            wrong = f"content {content.address} has {size} bytes where {content.size} belong"
+    return Fault("content", wrong, (content.domain, content.address)) if wrong else None
 
 
 async def _read(core: Core, content: KnownContent, done: Checked) -> str | None:

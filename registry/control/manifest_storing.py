@@ -15,7 +15,7 @@ from registry.contract.package import PackageManifest
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.details import details_of
-from registry.control.sql import lookups, statements
+from registry.control.sql import leases, lookups, statements
 from registry.control.sql.lookups import MISSING, BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
 
@@ -140,6 +140,9 @@ def store_manifest(
         if before is not None and before.state == MISSING:
             # A rebuild that ran without the bytes has left out what they say.
             tx.restore_details(target, blob, details)
+        if not tags and core.policies.of(repository).untagged_after is not None:
+            until = tx.now + core.limits.content_lease
+            leases.lease_content(tx.connection, target.domain, blob.address, leases.NOBODY, until)
     for event in _moves(tx, core, target, blob, incoming.digest, tags):
         tx.emit(event)
     return not known

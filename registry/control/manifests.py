@@ -6,18 +6,17 @@ from collections.abc import Sequence
 
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.contract.events import ManifestDeleted, TagDeleted
+from registry.contract.events import TagDeleted
 from registry.contract.manifest import Descriptor, parse_manifest
 from registry.contract.model import ManifestAccepted, Page, Precondition, StoredManifest
 from registry.contract.names import Reference, Repository, Tag
-from registry.control import recording, referrers, usage_of
+from registry.control import arrival, recording, referrers, retention
 from registry.control.access import Action, Caller
-from registry.control.core import Core
 from registry.control.manifest_storing import Incoming, check_children_early, store_manifest
 from registry.control.package_reading import native_package
 from registry.control.paging import page_by_key
 from registry.control.reading import absence, read_whole
-from registry.control.sql import lookups, statements
+from registry.control.sql import leases, lookups, statements
 from registry.control.sql.lookups import AWAY, MISSING, ManifestRow
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_foreign
@@ -40,6 +39,8 @@ class ManifestService:
         data = await read_whole(self._core, self._caller.principal.id, row.domain, row.address, row.size)
         if data is None:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
+        if isinstance(reference, Digest) and self._core.policies.of(repository).untagged_after is not None:
+            await self._keep(row)
         return StoredManifest(row.digest, row.media_type, data)
 
     async def find(self, repository: Repository, reference: Reference) -> ManifestRow | None:
@@ -78,14 +79,17 @@ class ManifestService:
         await check_children_early(core, repository, manifest)
         package = await native_package(core, actor, repository, manifest, data)
         schema_version = await check_foreign(core, actor, repository, manifest, package)
-        content = await core.dataplane.put(await recording.domain_of(core, repository), data, algorithm)
+        domain = await recording.domain_of(core, repository)
+        content = await core.dataplane.put(domain, data, algorithm)
         incoming = Incoming(manifest, content, digest, package, schema_version)
 
         def change(tx: Transaction) -> bool:
             check_precondition(tx, repository, reference, precondition)
             return store_manifest(tx, core, repository, incoming, names)
 
-        created = await core.database.write(actor, change)
+        created = await arrival.record(
+            core, actor, change, again=lambda: core.dataplane.put(domain, data, algorithm)
+        )
         return ManifestAccepted(digest, created, manifest.subject.digest if manifest.subject else None, names)
 
     async def delete(self, repository: Repository, reference: Reference) -> None:
@@ -94,10 +98,10 @@ class ManifestService:
         def change(tx: Transaction) -> None:
             if isinstance(reference, Digest):
                 row = self._row(tx, repository, digest=reference)
-                delete_manifest(tx, self._core, repository, row)
+                retention.delete_manifest(tx, self._core, repository, row)
             else:
                 self._row(tx, repository, tag=reference)
-                check_mutable(self._core, repository, reference)
+                retention.check_mutable(self._core, repository, reference)
                 tx.emit(TagDeleted(repository, reference))
 
         await self._core.database.write(self._caller.principal.id, change)
@@ -137,6 +141,21 @@ class ManifestService:
             lambda connection: referrers.page(connection, repository, subject, artifact_type, after, limit)
         )
 
+    async def _keep(self, row: ManifestRow) -> None:
+        """Renew the lease on an untagged manifest that a policy may let go, before its reader hears of it."""
+        key = {"manifest_id": row.id, "domain": row.domain, "content_address": str(row.address)}
+        found = await self._core.database.fetch_one(lookups.HOLD_OF_MANIFEST, key)
+        lease = self._core.limits.content_lease
+        if found is None or found[0] or (found[1] or 0) > self._core.clock.now() + lease // 2:
+            return
+
+        def change(tx: Transaction) -> None:
+            if statements.first(tx.connection, lookups.HOLD_OF_MANIFEST, **key) is None:
+                raise absence(ErrorKind.MANIFEST_UNKNOWN, row.digest)
+            leases.lease_content(tx.connection, row.domain, row.address, leases.NOBODY, tx.now + lease)
+
+        await self._core.database.write(self._caller.principal.id, change)
+
     def _row(
         self, tx: Transaction, repository: Repository, *, tag: Tag | None = None, digest: Digest | None = None
     ) -> ManifestRow:
@@ -144,27 +163,6 @@ class ManifestService:
         if row is None:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(tag or digest))
         return row
-
-
-def check_mutable(core: Core, repository: Repository, tag: Tag) -> None:
-    """Raises HELD for a tag that the repository's policy keeps where it is."""
-    if core.policies.of(repository).forbids_moving(tag):
-        raise StoreError(ErrorKind.HELD, f"the tag {tag} is immutable in {repository}")
-
-
-def delete_manifest(tx: Transaction, core: Core, repository: Repository, row: ManifestRow) -> None:
-    """Remove a manifest and its tags. Raises IN_USE while an index lists it, HELD for an immutable tag."""
-    users = usage_of.manifests_naming(tx.connection, repository, row.blob_id)
-    if users:
-        raise StoreError(
-            ErrorKind.IN_USE,
-            f"{row.digest} is listed by {len(users)} index(es) of {repository}: delete those first",
-            detail={"used_by": users},
-        )
-    for (tag,) in statements.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
-        check_mutable(core, repository, tag)
-        tx.emit(TagDeleted(repository, tag))
-    tx.emit(ManifestDeleted(repository, row.address))
 
 
 def check_precondition(

@@ -27,10 +27,10 @@ from registry.contract.package import PackageFile, PackageManifest, encode_packa
 from registry.contract.package_oci import EMPTY_CONTENT, to_oci_manifest
 from registry.contract.package_rules import check_package, path_fault
 from registry.contract.store import FileReading
-from registry.control import package_lists, recording, usage_of
+from registry.control import arrival, package_lists, recording, retention
 from registry.control.access import Action, Caller
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
-from registry.control.manifests import ManifestService, check_mutable, check_precondition, delete_manifest
+from registry.control.manifests import ManifestService, check_precondition
 from registry.control.package_reading import check_at_hand, read_package, sha256_of
 from registry.control.promotion import promote
 from registry.control.reading import StoredFile, StoredReading, absence, open_reading
@@ -100,10 +100,12 @@ class PackageService:
             precondition is None
         ):  # a condition comes before the conflict (RFC 9110 13.2.1), in the transaction
             await self._check_free(repository, version, address)
-        kept = [await core.dataplane.put(domain, config)]
-        if not files:
-            kept.append(await core.dataplane.put(domain, EMPTY_CONTENT))
-        content = await core.dataplane.put(domain, document)
+        small = (document, config) if files else (document, config, EMPTY_CONTENT)
+
+        async def store() -> list[Content]:
+            return [await core.dataplane.put(domain, data) for data in small]
+
+        content, *kept = await store()
         native = NativePackage(canonical, package_digest(config), schema)
         incoming = Incoming(parse_manifest(document, None), content, content.sha256, native)
 
@@ -116,7 +118,7 @@ class PackageService:
             store_manifest(tx, core, repository, incoming, (version,))
             return True
 
-        created = await core.database.write(actor, change)
+        created = await arrival.record(core, actor, change, again=store)
         return PackageAccepted(created, await self.get(repository, version))
 
     async def promote(
@@ -163,11 +165,11 @@ class PackageService:
             row = lookups.find_manifest(tx.connection, repository, tag=version)
             if row is None:
                 raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{repository}:{version}")
-            check_mutable(self._core, repository, version)
+            retention.check_mutable(self._core, repository, version)
             tx.emit(TagDeleted(repository, version))
             others = statements.first(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id)
-            if others is None and not usage_of.manifests_naming(tx.connection, repository, row.blob_id):
-                delete_manifest(tx, self._core, repository, row)
+            if others is None and not retention.manifests_naming(tx.connection, repository, row.blob_id):
+                retention.delete_manifest(tx, self._core, repository, row)
 
         await self._core.database.write(self._caller.principal.id, change)
 

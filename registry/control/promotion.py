@@ -14,7 +14,7 @@ from registry.contract.manifest import EdgeKind, Manifest, parse_manifest
 from registry.contract.model import Precondition
 from registry.contract.names import Repository, Tag
 from registry.contract.package import MAX_PACKAGE_BYTES, decode_package
-from registry.control import recording
+from registry.control import arrival, recording
 from registry.control.core import Core
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
 from registry.control.manifests import check_precondition
@@ -79,7 +79,7 @@ async def promote(
             store_manifest(tx, core, repository, incoming, (version,) if part is top else ())
         return True
 
-    return await core.database.write(actor, change)
+    return await arrival.record(core, actor, change)
 
 
 async def _collect(
@@ -123,5 +123,5 @@ def _link_blobs(
             repository=source,
             digest=str(edge.descriptor.digest),
         )
-        if row is not None and (row[5] or edge.kind is not EdgeKind.MANIFEST):
+        if row is not None and (row[6] or edge.kind is not EdgeKind.MANIFEST):
             recording.link_blob(tx, target, BlobRow.of(row))

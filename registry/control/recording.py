@@ -15,7 +15,7 @@ from registry.contract.events import (
 )
 from registry.contract.names import Repository
 from registry.control.core import Core
-from registry.control.sql import lookups
+from registry.control.sql import leases, lookups, removals, statements
 from registry.control.sql.lookups import MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
 
@@ -39,11 +39,15 @@ async def domain_of(core: Core, name: Repository) -> DomainId:
 
 
 def record_content(tx: Transaction, domain: DomainId, content: Content) -> BlobRow:
-    """Say that bytes are durable. They are new, or healed, or get a further name, or nothing is new."""
+    """Say that bytes are durable. They are new, or healed, or get a further name, or nothing is new.
+
+    Raises ContentGoingError while a collection deletes these bytes (see arrival.py).
+    """
     known = tx.find_blob(domain, content.blake3)
     if known is None:
+        removals.let_stay(tx.connection, domain, content.blake3)
         seq = tx.emit(ContentStored(domain, content.blake3, content.sha256, content.size, LOCAL))
-        known = BlobRow(seq, domain, content.blake3, content.size, PRESENT)
+        known = BlobRow(seq, domain, content.blake3, content.size, PRESENT, tx.now)
     elif known.state == MISSING:
         tx.emit(ContentHealed(domain, content.blake3))
     if content.sha512 is not None:
@@ -61,6 +65,30 @@ def link_blob(tx: Transaction, repository: RepositoryRow, blob: BlobRow) -> None
     """Make `blob` one of the repository's blobs."""
     if not tx.has_blob(repository, blob):
         tx.emit(BlobLinked(Repository(repository.name), blob.address))
+
+
+def keep(tx: Transaction, core: Core, repository: RepositoryRow, blob: BlobRow, principal: str) -> None:
+    """Renew the lease on what a repository has and no manifest of it reaches (DECISIONS 10).
+
+    Content that is new to the store needs no row: its arrival holds it as long as a lease would.
+    """
+    if not needs_lease(core, tx.now, blob, False, None):
+        return
+    row = statements.first(
+        tx.connection, lookups.BLOB_TO_READ, repository=repository.name, digest=str(blob.address)
+    )
+    if row is not None and needs_lease(core, tx.now, blob, bool(row[6]), row[7]):
+        leases.renew_content(
+            tx.connection, blob.domain, blob.address, principal, tx.now + core.limits.content_lease
+        )
+
+
+def needs_lease(core: Core, now: int, blob: BlobRow, reached: bool, leased_until: int | None) -> bool:
+    """Whether content that no manifest reaches is held for less than half a lease from now."""
+    if reached:
+        return False
+    lease = core.limits.content_lease
+    return max(blob.created_at + lease, leased_until or 0) < now + lease // 2
 
 
 async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest, reason: str) -> None:

@@ -14,7 +14,7 @@ from registry.contract.events import SchemaRegistered, SchemaRemoved
 from registry.contract.jsonvalue import JsonValue
 from registry.contract.model import Page, RegisteredSchema
 from registry.contract.package_rules import check_variant
-from registry.control import recording
+from registry.control import arrival, recording
 from registry.control.access import Action, Caller
 from registry.control.paging import page_by_key
 from registry.control.sql import statements
@@ -58,7 +58,12 @@ class SchemaService:
             tx.emit(SchemaRegistered(variant, version, content.blake3), SchemaDocument(data.decode()))
             return RegisteredSchema(variant, version, document, content.blake3, tx.now), True
 
-        return await self._core.database.write(self._caller.principal.id, change)
+        return await arrival.record(
+            self._core,
+            self._caller.principal.id,
+            change,
+            again=lambda: self._core.dataplane.put(DEFAULT_DOMAIN, data),
+        )
 
     async def get(self, variant: str, version: int | None = None) -> RegisteredSchema:
         self._caller.may(Action.PULL)

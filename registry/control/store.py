@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,9 @@ from registry.contract.dataplane import DataPlane
 from registry.contract.model import Principal, StoreUsage
 from registry.contract.names import Repository
 from registry.contract.ports import Clock, Identifiers
-from registry.control import reaper, usage
+from registry.control import collection, scrubbing, usage, work
 from registry.control.access import Caller, allow_all
+from registry.control.background import Background, Care
 from registry.control.blobs import BlobService
 from registry.control.cache import ByteCache
 from registry.control.contents import ContentService
@@ -48,13 +47,23 @@ class PrincipalSession:
         return await usage.usage(self.caller, after=after, limit=limit)
 
 
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The outcome of background work. `removed` contents and `freed_bytes` are since the beginning."""
+
+    now: int
+    scrub: scrubbing.ScrubState
+    removed: int
+    freed_bytes: int
+
+
 class Store:
     """One content-addressed store. Made by `open_store`."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self._sessions: dict[str, PrincipalSession] = {}
-        self._background: asyncio.Task[None] | None = None
+        self._background: Background | None = None
 
     def for_principal(self, principal: Principal) -> PrincipalSession:
         """What `principal` can do. Sessions hold no state and are kept, so that asking costs nothing."""
@@ -67,10 +76,21 @@ class Store:
         """The principal called `name`, who gets an id with the first call."""
         return await principal_named(self.core, name)
 
-    def start_background(self) -> None:
-        """Begin to drop what has expired. One of several processes does the work, the others stand by."""
+    def start_background(self, care: Care | None = None) -> None:
+        """Begin to reap, collect and scrub. One of several processes does each, the others stand by."""
         if self._background is None:
-            self._background = asyncio.create_task(reaper.run(self.core), name="reaper")
+            self._background = Background(self.core, care or Care())
+            self._background.start()
+
+    async def upkeep(self) -> Upkeep:
+        """How the store is kept, for metrics."""
+        state = await work.load(self.core, collection.WORK)
+        return Upkeep(
+            self.core.clock.now(),
+            await scrubbing.state_of(self.core),
+            int(state.get("removed", 0)),
+            int(state.get("freed_bytes", 0)),
+        )
 
     async def check(self) -> None:
         """Readiness: the database answers and the data plane takes writes. Raises StoreError."""
@@ -80,9 +100,7 @@ class Store:
     async def close(self) -> None:
         """Finish writes and let go of the database. The data plane belongs to who opened it."""
         if self._background is not None:
-            self._background.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._background
+            await self._background.stop()
             self._background = None
         await self.core.database.close()
 

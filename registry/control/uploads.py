@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import Upload
 from registry.contract.names import Repository
-from registry.control import recording
+from registry.control import arrival, recording
 from registry.control.access import Action, Caller
 from registry.control.sql import leases, upload_rows
 from registry.control.sql.transaction import Transaction
@@ -119,6 +119,7 @@ class UploadService:
                     f"{offset} bytes have arrived of {'an unknown number' if row.size is None else row.size}",
                     detail={"offset": offset, "size": row.size},
                 )
+            await arrival.reserve(self._core, row.domain, digest)
             content = await self._core.dataplane.commit(row.stage, digest)
             if content.size < offset:  # another completion has taken the stage since, and left an empty one
                 raise StoreError(
@@ -151,13 +152,13 @@ class UploadService:
         self._caller.may(Action.PUSH, repository)
         self._check_size(length)
         domain = await recording.domain_of(self._core, repository)
-        content = await self._store(domain, expected, body, length)
-
-        def change(tx: Transaction) -> None:
-            target = recording.ensure_repository(tx, self._core, repository)
-            recording.link_blob(tx, target, recording.record_content(tx, domain, content))
-
-        await self._core.database.write(self._caller.principal.id, change)
+        content, again = await self._store(domain, expected, body, length)
+        await arrival.record(
+            self._core,
+            self._caller.principal.id,
+            lambda tx: self._record_linked(tx, repository, domain, content),
+            again,
+        )
         return content
 
     async def put_unlinked(
@@ -165,9 +166,12 @@ class UploadService:
     ) -> Content:
         """Content for a draft: durable, in no repository yet, leased to the caller. Raises as `put`."""
         self._check_size(length)
-        content = await self._store(domain, None, body, length)
-        await self._core.database.write(
-            self._caller.principal.id, lambda tx: self._record_unlinked(tx, domain, content)
+        content, again = await self._store(domain, None, body, length)
+        await arrival.record(
+            self._core,
+            self._caller.principal.id,
+            lambda tx: self._record_unlinked(tx, domain, content),
+            again,
         )
         return content
 
@@ -175,7 +179,8 @@ class UploadService:
 
     async def _store(
         self, domain: DomainId, expected: Digest | None, body: AsyncIterable[bytes], length: int | None
-    ) -> Content:
+    ) -> tuple[Content, arrival.Again | None]:
+        """The content, durable, and how to store it again while its bytes are in memory."""
         if length is not None and length <= _SMALL:
             data = await _gather(body, length)
             algorithm = expected.algorithm if expected else None
@@ -183,7 +188,12 @@ class UploadService:
                 raise StoreError(
                     ErrorKind.DIGEST_MISMATCH, f"the bytes that arrived are not those of {expected}"
                 )
-            return await self._core.dataplane.put(domain, data, algorithm)
+
+            def put() -> Awaitable[Content]:
+                return self._core.dataplane.put(domain, data, algorithm)
+
+            return await put(), put
+        await arrival.reserve(self._core, domain, expected)
         stage = Stage(domain, self._core.identifiers.new(), expected.algorithm if expected else None)
         try:
             reached = await self._core.dataplane.append(stage, 0, body, self._core.limits.blob_bytes)
@@ -191,7 +201,7 @@ class UploadService:
                 raise StoreError(
                     ErrorKind.BAD_REQUEST, f"the body had {reached} bytes where {length} were announced"
                 )
-            return await self._core.dataplane.commit(stage, expected)
+            return await self._core.dataplane.commit(stage, expected), None
         except BaseException:
             await asyncio.shield(self._core.dataplane.discard(stage))
             raise
@@ -201,8 +211,7 @@ class UploadService:
 
         def change(tx: Transaction) -> Content:
             if row.repository is not None:
-                target = recording.ensure_repository(tx, self._core, row.repository)
-                recording.link_blob(tx, target, recording.record_content(tx, row.domain, content))
+                self._record_linked(tx, row.repository, row.domain, content)
             else:
                 self._record_unlinked(tx, row.domain, content)
             if keep:
@@ -211,7 +220,15 @@ class UploadService:
             upload_rows.drop(tx.connection, row.id)
             return content
 
-        return await self._core.database.write(self._caller.principal.id, change)
+        return await arrival.record(self._core, self._caller.principal.id, change)
+
+    def _record_linked(
+        self, tx: Transaction, repository: Repository, domain: DomainId, content: Content
+    ) -> None:
+        target = recording.ensure_repository(tx, self._core, repository)
+        blob = recording.record_content(tx, domain, content)
+        recording.link_blob(tx, target, blob)
+        recording.keep(tx, self._core, target, blob, self._caller.principal.id)
 
     def _record_unlinked(self, tx: Transaction, domain: DomainId, content: Content) -> None:
         recording.record_content(tx, domain, content)

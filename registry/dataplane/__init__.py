@@ -14,13 +14,15 @@ from pathlib import Path
 
 from registry.contract.dataplane import DataPlane
 from registry.dataplane.drivers.guard import Guard
-from registry.dataplane.drivers.local import LocalDriver
 from registry.dataplane.drivers.memory import MemoryDriver
+from registry.dataplane.drivers.opening import forget_index, open_packed
+from registry.dataplane.drivers.port import DriverError
 from registry.dataplane.engine import Engine
+from registry.dataplane.failures import store_error
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
-__all__ = ["DataPlaneSettings", "open_local", "open_memory"]
+__all__ = ["DataPlaneSettings", "open_local", "open_memory", "rebuild_index"]
 
 _DEFAULTS = DataPlaneSettings()
 
@@ -33,11 +35,30 @@ def open_local(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> DataPl
     """
     workers = Workers(settings.threads)
     try:
-        driver = LocalDriver(root, workers)
+        driver = open_packed(root, workers, settings)
+    except DriverError as error:
+        workers.close()
+        raise store_error(error) from error
     except BaseException:
         workers.close()
         raise
-    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, "local")
+    guarded = Guard(driver, settings.observer, settings.operations)
+    return Engine(guarded, workers, settings, "local", driver.jobs)
+
+
+def rebuild_index(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> None:
+    """Make the content index of the store in `root` anew from its packs. Nobody may have the store open.
+
+    Raises StoreError UNAVAILABLE when somebody has, and what `open_local` raises.
+    """
+    workers = Workers(1)
+    try:
+        forget_index(root)
+        open_packed(root, workers, settings).close()
+    except DriverError as error:
+        raise store_error(error) from error
+    finally:
+        workers.close()
 
 
 def open_memory(*, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:

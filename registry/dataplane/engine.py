@@ -7,16 +7,20 @@ drivers/staging.py. The engine adds digests, claims, and the contract's errors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from registry.contract.dataplane import (
     Content,
     DomainId,
     Location,
     OpenFile,
+    Packed,
+    Packing,
     RestoreStatus,
+    Rewritten,
     Stage,
     StageStatus,
     StorageUse,
@@ -30,6 +34,7 @@ from registry.dataplane.drivers.port import (
     LARGEST_PIECE,
     Area,
     Busy,
+    Corrupt,
     Driver,
     Hold,
     Missing,
@@ -45,8 +50,20 @@ from registry.dataplane.paths import checked_domain, object_key, stage_key
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
+T = TypeVar("T")
+
 #: Seconds between two tries to take a stage that another process holds.
 _RETRY = 0.02
+
+
+class Maintenance(Protocol):
+    """Jobs that tidy a store; see `DataPlane.pack` and `rewrite`. They raise DriverErrors."""
+
+    def pack(
+        self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None
+    ) -> AsyncGenerator[Packed, None]: ...
+
+    def rewrite(self, threshold: float, grace: float) -> AsyncGenerator[Rewritten, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +84,17 @@ class OpenBlob:
 class Engine:
     """One store. Owns `workers` and `driver` and closes both; belongs to one event loop."""
 
-    def __init__(self, driver: Driver, workers: Workers, settings: DataPlaneSettings, location: str) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        workers: Workers,
+        settings: DataPlaneSettings,
+        location: str,
+        jobs: Maintenance | None = None,
+    ) -> None:
+        """`jobs` pack and rewrite; without, all blobs stay whole."""
         self._driver = driver
+        self._jobs = jobs
         self._workers = workers
         self._settings = settings
         self._location = location
@@ -202,11 +228,17 @@ class Engine:
     # --- care ------------------------------------------------------------------------------------------
 
     async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
-        hasher, _ = await self._read_all(domain, address, algorithm)
+        with Translated():
+            hasher, _ = await self._read_all(domain, address, algorithm)
         return hasher.digests()[algorithm]
 
     async def verify(self, domain: DomainId, address: Digest) -> Verification:
-        hasher, size = await self._read_all(domain, address, Algorithm.BLAKE3)
+        size = await self.size(domain, address)
+        with Translated():
+            try:
+                hasher, size = await self._read_all(domain, address, Algorithm.BLAKE3)
+            except Corrupt as error:
+                return Verification(domain, address, size, str(error))
         found = hasher.digests()[Algorithm.BLAKE3]
         fault = None if found.matches(address) else f"the bytes held are {found}"
         return Verification(domain, address, size, fault)
@@ -246,15 +278,21 @@ class Engine:
         await self.size(domain, address)
         return RestoreStatus.AVAILABLE
 
+    def pack(
+        self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None = None
+    ) -> AsyncIterator[Packed]:
+        return self._each(None if self._jobs is None else self._jobs.pack(packing, chosen))
+
+    def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
+        least = self._settings.rewrite_threshold if threshold is None else threshold
+        quiet = self._settings.rewrite_grace if grace is None else grace
+        return self._each(None if self._jobs is None else self._jobs.rewrite(least, quiet))
+
     async def use(self) -> StorageUse:
         with Translated():
-            content = objects = staged = 0
-            async for _, size in self._driver.objects(Area.CONTENT):
-                content += size
-                objects += 1
-            async for _, info in self._driver.stages():
-                staged += info.length
-            return StorageUse(content, staged, await self._driver.free(), objects)
+            held = await self._driver.usage()
+            staged = sum([info.length async for _, info in self._driver.stages()])
+            return StorageUse(held.content, staged, await self._driver.free(), held.objects, held.dead)
 
     async def check_writable(self) -> None:
         with self._changing():
@@ -283,6 +321,19 @@ class Engine:
             self._active -= 1
             if not self._active:
                 self._idle.set()
+
+    async def _each(self, steps: AsyncGenerator[T, None] | None) -> AsyncIterator[T]:
+        """The steps of a job. `close` waits for one under way, and the next is refused."""
+        if steps is None:
+            return
+        async with aclosing(steps):
+            while True:
+                with self._changing():
+                    try:
+                        step = await anext(steps)
+                    except StopAsyncIteration:
+                        return
+                yield step
 
     async def _info(self, key: StageKey) -> StageInfo:
         try:
@@ -325,12 +376,11 @@ class Engine:
     async def _read_all(
         self, domain: DomainId, address: Digest, algorithm: Algorithm
     ) -> tuple[MultiHasher, int]:
-        with Translated():
-            blob = await self._driver.open(object_key(domain, address))
-            try:
-                return await hash_all(self._workers, blob, blob.size, (algorithm,)), blob.size
-            finally:
-                blob.close()
+        blob = await self._driver.open(object_key(domain, address))
+        try:
+            return await hash_all(self._workers, blob, blob.size, (algorithm,)), blob.size
+        finally:
+            blob.close()
 
 
 def _content(hasher: MultiHasher, size: int) -> Content:

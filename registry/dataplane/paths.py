@@ -6,6 +6,9 @@
       quarantine/<domain>/<hex[:2]>/<hex> what was found corrupt, kept for a person to look at
       staging/<boot>/<domain>/<id>        what an upload has sent so far; <boot> is the kernel's boot id,
                                           see drivers/staging.py
+      packs/<domain>/<id>.pack            many records in one file (FORMAT.md); <id> is a UUID in 32 digits
+      index/content.sqlite                where in the packs what is; made again from the packs when lost
+      index/open, change, maintain        empty files to lock, see index/locks.py
 
 Folders are 0700, files 0600.
 """
@@ -13,6 +16,7 @@ Folders are 0700, files 0600.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from registry.contract.dataplane import DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
@@ -27,6 +31,18 @@ _STAGE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 Place = tuple[tuple[str, ...], str]
 
 STAGING = "staging"
+PACKS = "packs"
+INDEX = "index"
+INDEX_FILE = "content.sqlite"
+
+_PACK = re.compile(r"([0-9a-f]{32})\.pack")
+
+
+class PackKey(NamedTuple):
+    """Which pack: `id` are the 16 bytes of its UUID."""
+
+    domain: DomainId
+    id: bytes
 
 
 def is_domain(name: str) -> bool:
@@ -74,3 +90,17 @@ def object_place(key: ObjectKey) -> Place:
 def stage_place(boot: str, stage: StageKey) -> Place:
     """Where the tree keeps a stage of this boot."""
     return (STAGING, boot, stage.domain), stage.id
+
+
+def pack_folder(domain: DomainId) -> tuple[str, ...]:
+    return (PACKS, domain)
+
+
+def pack_name(pack: bytes) -> str:
+    return f"{pack.hex()}.pack"
+
+
+def pack_id(name: str) -> bytes | None:
+    """The id of the pack with that file name; None for names that are no pack's."""
+    found = _PACK.fullmatch(name)
+    return bytes.fromhex(found[1]) if found else None

@@ -35,6 +35,33 @@ class DataPlaneSettings:
     """Unfinished uploads whose digests so far stay in memory (about 3 KiB each). Beyond it the one unused
     longest is read again at its commit."""
 
+    tiny_bytes: int = 64 << 10
+    """Objects of at most so many bytes never become files: they go to the log of tiny blobs. A file costs two
+    syncs and 4 KiB at least, and past this size the bytes themselves cost more than that. -1 for none."""
+
+    pack_bytes: int = 64 << 20
+    """A pack is closed when it has so many bytes: large enough that a million tiny blobs are some twenty
+    files, small enough to rewrite for a few dead bytes, and to read through after a crash in 0.1 s."""
+
+    pack_files: int = 128
+    """Open packs kept for the next read, a descriptor each."""
+
+    chunk_least: int = 16 << 10
+    chunk_average: int = 64 << 10
+    chunk_most: int = 256 << 10
+    """Sizes (bytes) of the chunks that packing cuts. Smaller ones find more duplicates and compress worse;
+    chunks of other sizes than those stored share next to nothing with them."""
+
+    zstd_level: int = 3
+    """Level of zstd in packs where the policy names none: at 1 a tenth more bytes for half the time."""
+
+    rewrite_threshold: float = 0.25
+    """Part of a pack's payload that is dead when the pack is worth rewriting: with a quarter, a byte freed
+    costs at most three copied, and a third more than what lives is stored at most."""
+
+    rewrite_grace: float = 3600.0
+    """Seconds that a pack is left alone after something in it died, so that who was just reading it ends."""
+
     operations: int = 128
     """Driver operations under way at once; others wait their turn, so that a slow medium gathers no crowd."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import native_api
 import oci
-from registry.control import Limits, RepositoryPolicy, Store, open_store
+from registry.control import Care, Limits, RepositoryPolicy, Store, open_store
 from registry.control.sql.inspection import open_uploads
 from registry.dataplane import DataPlaneSettings, open_local
 from registry.server.app import App
@@ -51,7 +51,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             on_batch=row.batch,
         )
         try:
-            store.start_background()
+            store.start_background(care_of(settings))
             readiness = Readiness({"database": store.core.database.head, "storage": dataplane.check_writable})
             scrape = _Scrape(board, store, settings.server.data)
             app = App(
@@ -82,7 +82,12 @@ def program_version() -> str:
 def policies_of(settings: Settings) -> tuple[RepositoryPolicy, ...]:
     """The repository rules as the control plane takes them."""
     return tuple(
-        RepositoryPolicy(match=rule.match, sparse=rule.sparse, immutable_tags=rule.immutable_tags)
+        RepositoryPolicy(
+            match=rule.match,
+            sparse=rule.sparse,
+            immutable_tags=rule.immutable_tags,
+            untagged_after=_microseconds(rule.untagged_after),
+        )
         for rule in settings.repositories
     )
 
@@ -95,7 +100,25 @@ def limits_of(settings: Settings) -> Limits:
         upload_idle=int(settings.uploads.expiry * _MICROSECONDS),
         open_uploads=settings.uploads.open,
         draft_idle=int(settings.uploads.draft_expiry * _MICROSECONDS),
+        content_lease=int(settings.care.lease * _MICROSECONDS),
+        removal_delay=int(settings.care.delay * _MICROSECONDS),
+        orphan_grace=int(settings.care.orphans * _MICROSECONDS),
     )
+
+
+def care_of(settings: Settings) -> Care:
+    """When the store looks after itself, as the control plane takes it. Zero means never."""
+    care = settings.care
+    return Care(
+        collect_every=_microseconds(care.collect or None),
+        orphans_every=int(care.orphans * _MICROSECONDS),
+        scrub_rate=care.scrub_bytes or None,
+        scrub_every=int(care.scrub_age * _MICROSECONDS),
+    )
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * _MICROSECONDS)
 
 
 def oci_limits_of(settings: Settings) -> oci.Limits:
@@ -130,10 +153,22 @@ class _Scrape:
 
         disk = os.statvfs(self._data)
         database = self._store.core.database
-        gauges = {
+        gauges: dict[str, tuple[str, float]] = {
             "storage_free_bytes": ("Free on the data folder's file system", disk.f_bavail * disk.f_frsize),
             "storage_total_bytes": ("Size of that file system", disk.f_blocks * disk.f_frsize),
             "ledger_head": ("Sequence number of the last event", await database.head()),
             "uploads_open": ("Upload sessions that are not complete", await open_uploads(database)),
         }
-        return render(self._board, gauges, program_version())
+        state = await self._store.upkeep()
+        if state.scrub.oldest is not None:
+            age = max(state.now - state.scrub.oldest, 0) / _MICROSECONDS
+            gauges["scrub_oldest_age_seconds"] = ("Since the content verified longest ago was", age)
+        gauges["content_missing"] = ("Contents whose bytes are absent or corrupt", state.scrub.missing)
+        counters = {
+            "scrub_contents": ("Contents whose bytes were read", state.scrub.contents),
+            "scrub_bytes": ("Bytes that were read", state.scrub.bytes),
+            "scrub_faults": ("Contents found absent, corrupt or unreadable", state.scrub.faults),
+            "collection_removed": ("Contents that a collection removed", state.removed),
+            "collection_freed_bytes": ("Bytes that collections deleted", state.freed_bytes),
+        }
+        return render(self._board, gauges, counters, program_version())

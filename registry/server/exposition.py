@@ -31,17 +31,22 @@ from registry.server.board import (
 _PREFIX = "artifact_store_"
 
 
-def render(board: Board, gauges: Mapping[str, tuple[str, float]], version: str) -> tuple[bytes, str]:
-    """The exposition and its content type. `gauges` maps a name without prefix to (help, value)."""
+#: A name without the prefix, with its help and value.
+Samples = Mapping[str, tuple[str, float]]
+
+
+def render(board: Board, gauges: Samples, counters: Samples, version: str) -> tuple[bytes, str]:
+    """The exposition and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Board(board, gauges, version))
+    registry.register(_Board(board, gauges, counters, version))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 class _Board(Collector):
-    def __init__(self, board: Board, gauges: Mapping[str, tuple[str, float]], version: str) -> None:
+    def __init__(self, board: Board, gauges: Samples, counters: Samples, version: str) -> None:
         self._board = board
         self._gauges = gauges
+        self._counters = counters
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -64,6 +69,10 @@ class _Board(Collector):
             gauge = GaugeMetricFamily(_PREFIX + name, text)
             gauge.add_metric([], value)
             yield gauge
+        for name, (text, value) in self._counters.items():
+            counter = CounterMetricFamily(_PREFIX + name, text)
+            counter.add_metric([], value)
+            yield counter
 
     def _requests(self) -> Iterator[Metric]:
         labels = ("face", "route", "method")

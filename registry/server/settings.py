@@ -155,16 +155,48 @@ class Uploads:
 
 
 @dataclass(frozen=True, slots=True)
+class Care:
+    """How the store looks after itself while it serves."""
+
+    lease: float = _setting(
+        24 * 3600.0,
+        DURATION,
+        "How long content that no manifest names stays after it came or was asked for: pushes take hours.",
+    )
+    collect: float = _setting(
+        3600.0, DURATION, "Between two collections of what nothing holds; 0 leaves them to the command gc."
+    )
+    delay: float = _setting(
+        10.0, DURATION, "How long bytes stay after their content was removed, for readers under way."
+    )
+    orphans: float = _setting(
+        24 * 3600.0,
+        DURATION,
+        "Between two walks over all stored bytes for some without a row, and how long such bytes stay.",
+    )
+    scrub_bytes: int = _setting(
+        16 * 2**20,
+        SIZE,
+        "Bytes that the scrub reads in a second, a tenth of what a slow disk gives; 0 turns it off.",
+    )
+    scrub_age: float = _setting(
+        30 * 24 * 3600.0, DURATION, "Content is read again when its last verification is older than this."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryRule:
     """`[[repository]]` in the file: what holds for repositories whose name matches. The first match decides.
 
     `match` is a glob (`*` any characters with slashes, `?` one, `[...]` a set). `sparse` accepts manifests
     whose blobs are absent, for partial mirrors. `immutable_tags` are globs of tags that never move once set.
+    `untagged_after` lets manifests go that for so long had no tag, no index that lists them and no subject.
     """
 
     match: str
     sparse: bool = False
     immutable_tags: tuple[str, ...] = ()
+    untagged_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +208,7 @@ class Settings:
     database: Database = Database()
     limits: Limits = Limits()
     uploads: Uploads = Uploads()
+    care: Care = Care()
     repositories: tuple[RepositoryRule, ...] = ()
 
 
@@ -226,6 +259,7 @@ _GROUPS: Mapping[str, type[Any]] = {
     "database": Database,
     "limits": Limits,
     "uploads": Uploads,
+    "care": Care,
 }
 
 
@@ -327,6 +361,9 @@ def _rules(raw: Any, path: Path | None) -> Iterator[RepositoryRule]:
             match=_parse(TEXT, rule["match"], f"match in {where}"),
             sparse=_parse(FLAG, rule.get("sparse", False), f"sparse in {where}"),
             immutable_tags=tuple(_parse(TEXT, tag, f"immutable_tags in {where}") for tag in tags),
+            untagged_after=None
+            if "untagged_after" not in rule
+            else _parse(DURATION, rule["untagged_after"], f"untagged_after in {where}"),
         )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from registry.server.settings import Loaded, Option, options
+from registry.server.values import DURATION
 
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 
@@ -31,7 +32,11 @@ def as_text(loaded: Loaded) -> str:
     lines = [f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source}".rstrip() for key, value, source in rows]
     for rule in loaded.settings.repositories:
         tags = ", ".join(rule.immutable_tags) or "none"
-        lines.append(f"repository {rule.match}: sparse {str(rule.sparse).lower()}, immutable tags {tags}")
+        untagged = "never" if rule.untagged_after is None else f"after {DURATION.render(rule.untagged_after)}"
+        lines.append(
+            f"repository {rule.match}: sparse {str(rule.sparse).lower()}, immutable tags {tags}, "
+            f"untagged manifests go {untagged}"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -52,7 +57,12 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
             for option in options()
         ],
         "repositories": [
-            {"match": rule.match, "sparse": rule.sparse, "immutable_tags": list(rule.immutable_tags)}
+            {
+                "match": rule.match,
+                "sparse": rule.sparse,
+                "immutable_tags": list(rule.immutable_tags),
+                "untagged_after": rule.untagged_after,
+            }
             for rule in loaded.settings.repositories
         ],
     }

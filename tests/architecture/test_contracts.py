@@ -59,11 +59,17 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("registry.control.core", "alembic"),
         ("registry.server.app", "aiosqlite"),
         ("registry.dataplane.engine", "asyncpg"),
+        ("registry.dataplane.packs.store", "sqlite3"),
     ],
     "blake3": [
         ("registry.dataplane.engine", "blake3"),
         ("registry.contract.manifest", "blake3"),
         ("oci", "blake3"),
+    ],
+    "chunks": [
+        ("registry.dataplane.engine", "pyfastcdc"),
+        ("registry.dataplane.packs.packing", "zstandard"),
+        ("registry.control.core", "zstandard"),
     ],
     "cbor": [
         ("registry.contract.package", "cbor2"),

@@ -12,7 +12,9 @@ import pytest
 from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.errors import ErrorKind
 from registry.contract.names import Tag
+from registry.control import collection
 from registry.control.backup import BackedUp, backup
+from registry.control.work import hold
 from registry.dataplane import open_local, open_memory
 from tests.control.servers import PostgresServer
 from tests.control.world import DEMO, World, blake3, image, open_world, refused
@@ -119,5 +121,20 @@ async def test_a_backup_that_was_cut_off_is_begun_anew(tmp_path: Path, leftover:
         (tmp_path / "copy" / "ledger.sqlite.unfinished").write_bytes(leftover)
         await copy(world, tmp_path / "copy")
         assert not (tmp_path / "copy" / "ledger.sqlite.unfinished").exists()
+        await expect(tmp_path / "copy", {"v1": image()})
+    await dataplane.close()
+
+
+async def test_a_backup_and_a_collection_never_run_at_once(tmp_path: Path) -> None:
+    """A collection between the snapshot and the copies would take content that the snapshot names."""
+    dataplane = open_local(tmp_path / "data")
+    async with open_world(tmp_path / "data" / "ledger.sqlite", dataplane) as world:
+        await world.push_image("v1")
+        async with hold(world.store.core, collection.WORK):
+            copying = asyncio.create_task(copy(world, tmp_path / "copy"))
+            await asyncio.sleep(0.3)
+            assert not (tmp_path / "copy" / "ledger.sqlite").exists()
+            assert not copying.done()
+        assert (await copying).faults == 0
         await expect(tmp_path / "copy", {"v1": image()})
     await dataplane.close()

@@ -20,7 +20,7 @@ from registry.control.fsck import Checked
 from registry.control.rebuild import rebuild
 from registry.control.sql.opening import open_offline
 from registry.control.sql.transaction import Transaction
-from registry.dataplane import open_local
+from registry.dataplane import DataPlaneSettings, open_local
 from tests.control.world import DEMO, OTHER, World, blake3, descriptor, image, index, open_world
 
 
@@ -198,7 +198,7 @@ def grow(path: Path) -> None:
 async def test_harmed_content_is_found_and_a_push_heals_it(
     tmp_path: Path, harm: Callable[[Path], None], victim: bytes
 ) -> None:
-    dataplane = open_local(tmp_path / "data")
+    dataplane = open_local(tmp_path / "data", settings=DataPlaneSettings(tiny_bytes=-1))
     async with open_world(tmp_path / "ledger.sqlite", dataplane) as world:
         await fill(world)
     async with open_world(tmp_path / "ledger.sqlite", dataplane) as world:
@@ -215,6 +215,37 @@ async def test_harmed_content_is_found_and_a_push_heals_it(
         assert (await world.fsck()).faults == []
         await world.check()
     await dataplane.close()
+
+
+async def test_a_manifest_harmed_in_the_log_of_tiny_blobs_is_found_and_healed(tmp_path: Path) -> None:
+    victim = image([b"one", b"two"])
+    dataplane = open_local(tmp_path / "data")
+    async with open_world(tmp_path / "ledger.sqlite", dataplane) as world:
+        await fill(world)
+    await dataplane.close()
+    harm_bytes(tmp_path / "data", victim)
+    dataplane = open_local(tmp_path / "data")
+    async with open_world(tmp_path / "ledger.sqlite", dataplane) as world:
+        (found,) = messages(await world.fsck(), "content")
+        assert str(blake3(victim)) in found
+        await heal_manifest(world, victim)
+        assert (await world.fsck()).faults == []
+        await world.check()
+    await dataplane.close()
+
+
+def harm_bytes(root: Path, data: bytes) -> None:
+    """Change one bit of `data` wherever it lies."""
+    harmed = 0
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        stored = bytearray(path.read_bytes())
+        at = stored.find(data)
+        if at >= 0:
+            stored[at + len(data) // 2] ^= 1
+            path.chmod(0o600)
+            path.write_bytes(stored)
+            harmed += 1
+    assert harmed == 1
 
 
 async def heal_blob(world: World, folder: Path, harm: Callable[[Path], None]) -> None:

@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, Stage
+from registry.contract.dataplane import DEFAULT_DOMAIN, Packing, Stage
+from registry.contract.digest import Algorithm, Digest
 from registry.dataplane import open_local
+from tests.dataplane.packed import SMALL
 from tests.dataplane.support import body
 
 STAGE = Stage(DEFAULT_DOMAIN, "01234567-89ab-cdef-0123-456789abcdef")
 DATA = bytes(range(256)) * 400
+TINY = b"a manifest, say"
+REMOVED = b"another"
+_noise = random.Random(1).randbytes
+_SHARED = _noise(40_000)
+#: What the packing scenario must never lose.
+KEPT = (_SHARED + _noise(9000), b"tiny", _noise(5000) + _SHARED, bytes(30_000), b"tiny too")
 #: Every call by which the data plane changes a disk.
 CHANGES = (
     "open",
     "mkdir",
+    "pwrite",
     "pwritev",
     "write",
     "fdatasync",
@@ -67,10 +77,48 @@ async def put(root: Path) -> None:
     await store.close()
 
 
+async def tiny(root: Path) -> None:
+    """Two uploads at once that share a sync, and the first of them removed."""
+    store = open_local(root)
+    await store.append(STAGE, 0, body(TINY))
+    removed, _, _ = await asyncio.gather(
+        store.put(DEFAULT_DOMAIN, REMOVED), store.put(DEFAULT_DOMAIN, TINY), store.commit(STAGE, None)
+    )
+    await store.remove(DEFAULT_DOMAIN, removed.blake3)
+    await store.close()
+
+
+async def prepare_packing(root: Path) -> None:
+    """Loose and tiny blobs, some packed already, and one packed that is removed."""
+    store = open_local(root, settings=SMALL)
+    for data in (*KEPT[:2], REMOVED):
+        await store.put(DEFAULT_DOMAIN, data)
+    async for _ in store.pack(Packing()):
+        pass
+    for data in KEPT[2:]:
+        await store.put(DEFAULT_DOMAIN, data)
+    await store.remove(DEFAULT_DOMAIN, Digest.of(REMOVED, Algorithm.BLAKE3))
+    await store.close()
+
+
+async def packing(root: Path) -> None:
+    store = open_local(root, settings=SMALL)
+    async for _ in store.pack(Packing()):
+        pass
+    async for _ in store.rewrite(0.0, 0):
+        pass
+    await store.close()
+
+
+PREPARE = {"packing": prepare_packing}
+
+
 def child(root: Path, step: int, scenario: str) -> None:
     marker = root / f"{step}.acknowledged"
+    if scenario in PREPARE:
+        asyncio.run(PREPARE[scenario](root / str(step)))
     die_before(step)
-    asyncio.run({"upload": upload, "put": put}[scenario](root / str(step)))
+    asyncio.run({"upload": upload, "put": put, "tiny": tiny, "packing": packing}[scenario](root / str(step)))
     marker.touch()
     os._exit(0)
 

@@ -17,6 +17,7 @@ from registry.dataplane.drivers.port import (
     Pieces,
     StageInfo,
     StageKey,
+    Usage,
 )
 from registry.dataplane.engine import Engine
 from registry.dataplane.workers import Workers
@@ -114,6 +115,9 @@ class FaultyDriver:
 
     def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:
         return self._inner.objects(area, domain)
+
+    async def usage(self) -> Usage:
+        return await self._inner.usage()
 
     async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:
         self._faults.meet("hold")

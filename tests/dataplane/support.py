@@ -11,8 +11,9 @@ from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DataPlane, Stag
 from registry.contract.digest import Algorithm, Digest
 from registry.dataplane import DataPlaneSettings
 from registry.dataplane.drivers.guard import Guard
-from registry.dataplane.drivers.local import LocalDriver
 from registry.dataplane.drivers.memory import MemoryDriver
+from registry.dataplane.drivers.opening import open_packed
+from registry.dataplane.drivers.packed import PackedDriver
 from registry.dataplane.drivers.port import Driver
 from registry.dataplane.engine import Engine
 from registry.dataplane.workers import Workers
@@ -23,15 +24,16 @@ KINDS = ("local", "memory")
 IMPATIENT = DataPlaneSettings(patience=0.05, threads=4)
 
 
-def open_driver(kind: str, root: Path, workers: Workers) -> Driver:
-    return LocalDriver(root, workers) if kind == "local" else MemoryDriver()
+def open_driver(kind: str, root: Path, workers: Workers, settings: DataPlaneSettings) -> Driver:
+    return open_packed(root, workers, settings) if kind == "local" else MemoryDriver()
 
 
 def open_engine(kind: str, root: Path, settings: DataPlaneSettings = IMPATIENT) -> Engine:
     """The engine itself, for tests that look inside."""
     workers = Workers(settings.threads)
-    driver = open_driver(kind, root, workers)
-    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, kind)
+    driver = open_driver(kind, root, workers, settings)
+    jobs = driver.jobs if isinstance(driver, PackedDriver) else None
+    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, kind, jobs)
 
 
 def new_stage(announced: Algorithm | None = None) -> Stage:

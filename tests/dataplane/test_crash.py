@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.contract.dataplane import DEFAULT_DOMAIN
+from registry.contract.dataplane import DEFAULT_DOMAIN, Packing
 from registry.contract.errors import ErrorKind, StoreError
-from registry.dataplane import open_local
-from tests.dataplane.crashing import DATA, STAGE
+from registry.dataplane import open_local, rebuild_index
+from tests.dataplane.crashing import DATA, KEPT, REMOVED, STAGE, TINY
+from tests.dataplane.packed import SMALL, dump, loose_files, pack_files
 from tests.dataplane.support import all_stages, body, content_of, read_all
 
 EXPECTED = content_of(DATA)
@@ -61,6 +62,55 @@ async def test_killed_before_any_step(in_memory: Path, scenario: str) -> None:
         await store.close()
     assert stores[-1].with_suffix(".acknowledged").exists()
     assert {(0, 0), (0, 1), (1, 0)} <= outcomes
+
+
+async def test_tiny_blobs_killed_before_any_step(in_memory: Path) -> None:
+    """Answered is there, whatever is there is whole, and an index made anew from the packs says the same."""
+    stores = crash_at_every_step(in_memory, "tiny")
+    assert len(stores) > 20
+    outcomes = set()
+    for root in stores:
+        store = open_local(root)
+        held = {address async for _, address, _ in store.contents()}
+        outcomes.add(len(held))
+        for address in held:
+            assert (await store.verify(DEFAULT_DOMAIN, address)).fault is None
+        await store.close()
+        rebuild_index(root)
+        again = open_local(root)
+        assert {address async for _, address, _ in again.contents()} == held
+        if root.with_suffix(".acknowledged").exists():
+            assert held == {content_of(TINY).blake3}
+        for data in (TINY, REMOVED):
+            assert await again.put(DEFAULT_DOMAIN, data) == content_of(data)
+            assert await read_all(again, content_of(data)) == data
+        await again.close()
+    assert stores[-1].with_suffix(".acknowledged").exists()
+    assert outcomes == {0, 1, 2}
+
+
+async def test_packing_and_rewriting_killed_before_any_step(in_memory: Path) -> None:
+    """Nothing lost, nothing back, nothing left behind, and the next run finishes the work."""
+    stores = crash_at_every_step(in_memory, "packing")
+    assert len(stores) > 20
+    expected = {content_of(data).blake3 for data in KEPT}
+    loose = set()
+    for root in stores:
+        store = open_local(root, settings=SMALL)
+        loose.add(len(loose_files(root)))
+        assert {address async for _, address, _ in store.contents()} == expected
+        for data in KEPT:
+            assert await read_all(store, content_of(data)) == data
+        assert [step.fault async for step in store.pack(Packing()) if step.fault] == []
+        assert [step async for step in store.rewrite(0.0, 0)] != []
+        assert loose_files(root) == []
+        await store.close()
+        found = dump(root)
+        assert {path.stem for path in pack_files(root)} == {row[0].lower() for row in found["packs"]}
+        rebuild_index(root, settings=SMALL)
+        assert dump(root) == found
+    assert stores[-1].with_suffix(".acknowledged").exists()
+    assert {0, 2} <= loose
 
 
 async def test_a_store_killed_while_it_was_made_opens(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ class TestPowerLoss:
 
 class TestFormat:
     def test_a_newer_format_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
-        (tmp_path / "FORMAT").write_text("artifact-store data plane, format 2\n")
+        (tmp_path / "FORMAT").write_text("artifact-store data plane, format 3\n")
         with pytest.raises(StoreError, match="version that wrote it") as refused, opened(tmp_path):
             pass
         assert refused.value.kind is ErrorKind.INTERNAL

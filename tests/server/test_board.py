@@ -12,7 +12,9 @@ from registry.server.routes import Route
 
 def scrape(board: Board) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Every sample by name and sorted labels."""
-    body, content_type = render(board, {"storage_free_bytes": ("Free", 7.0)}, "1.0")
+    body, content_type = render(
+        board, {"storage_free_bytes": ("Free", 7.0)}, {"scrub_bytes": ("Read", 3.0)}, "1.0"
+    )
     assert content_type.startswith("text/plain")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value

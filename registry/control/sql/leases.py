@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
@@ -14,6 +16,21 @@ _LEASE = f"""
 {insert_into(content_leases)} ON CONFLICT (domain, content_address, principal) DO UPDATE SET
     expires_at = excluded.expires_at
 """
+#: Who has a lease that gives no right to read: it only keeps what a repository has.
+NOBODY = ""
+
+_WHAT_IT_NAMES = text("""
+INSERT INTO content_leases (domain, content_address, principal, expires_at)
+SELECT DISTINCT b.domain, b.content_address, '', CAST(:until AS BIGINT)
+FROM manifest_edges e
+JOIN repositories r ON r.id = e.repository_id
+JOIN blob_digests d ON d.domain = r.domain AND d.digest = e.digest
+JOIN blobs b ON b.id = d.blob_id
+WHERE e.manifest_id = :manifest_id AND NOT EXISTS (
+    SELECT 1 FROM manifests c JOIN untagged_manifests u ON u.manifest_id = c.id
+    WHERE c.repository_id = e.repository_id AND c.blob_id = b.id)
+ON CONFLICT (domain, content_address, principal) DO UPDATE SET expires_at = excluded.expires_at
+""")
 
 
 def lease_content(
@@ -27,6 +44,40 @@ def lease_content(
         content_address=str(address),
         principal=principal,
         expires_at=until,
+    )
+
+
+def renew_content(
+    connection: Connection, domain: DomainId, address: Digest, principal: str, until: int
+) -> None:
+    """Keep content where it is until then, and prolong what lease `principal` has on it."""
+    lease_content(connection, domain, address, NOBODY, until)
+    connection.execute(
+        update(content_leases)
+        .where(
+            content_leases.c.domain == domain,
+            content_leases.c.content_address == str(address),
+            content_leases.c.principal == principal,
+            content_leases.c.expires_at < until,
+        )
+        .values(expires_at=until)
+    )
+
+
+def lease_what_it_names(connection: Connection, manifest_id: int, until: int) -> None:
+    """Keep what a manifest names though the manifest goes: somebody may just have been told it is there.
+
+    Children that nothing needs either, as a collection has seen, go with it.
+    """
+    connection.execute(_WHAT_IT_NAMES, {"manifest_id": manifest_id, "until": until})
+
+
+def drop_content(connection: Connection, domain: DomainId, address: Digest) -> None:
+    """Forget the leases on content that goes; all are over."""
+    connection.execute(
+        delete(content_leases).where(
+            content_leases.c.domain == domain, content_leases.c.content_address == str(address)
+        )
     )
 
 
@@ -62,3 +113,19 @@ def check_token(connection: Connection, work: str, token: int) -> None:
     current = connection.scalar(select(work_leases.c.token).where(work_leases.c.work == work))
     if current != token:
         raise StoreError(ErrorKind.UNAVAILABLE, f"another process does the work of the {work} now")
+
+
+def prolong_work(connection: Connection, work: str, token: int, until: int) -> None:
+    """`check_token`, and hold the work until then. Raises UNAVAILABLE as that does."""
+    prolonged = connection.execute(update(work_leases).where(*_held(work, token)).values(expires_at=until))
+    if prolonged.rowcount == 0:
+        check_token(connection, work, token)
+
+
+def release_work(connection: Connection, work: str, token: int, now: int) -> None:
+    """Let another process have the work from now on."""
+    connection.execute(update(work_leases).where(*_held(work, token)).values(expires_at=now))
+
+
+def _held(work: str, token: int) -> tuple[Any, ...]:
+    return work_leases.c.work == work, work_leases.c.token == token

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
+from registry.control.sql.holding import REACHED
 from registry.control.sql.statements import first, rows
 
 #: States of content (A7): its bytes are at hand, are gone, or lie where they must be fetched from first.
@@ -46,7 +47,14 @@ WHERE r.name = :repository
 """
 )
 
-_BLOB_COLUMNS = "SELECT b.id, b.domain, b.content_address, b.size, b.state"
+_BLOB_COLUMNS = "SELECT b.id, b.domain, b.content_address, b.size, b.state, b.created_at"
+
+#: Further columns: whether a manifest reaches it where `rb` is, and the end of its last lease.
+_HOLD_COLUMNS = f""",
+    CASE WHEN {REACHED} THEN 1 ELSE 0 END,
+    (SELECT MAX(l.expires_at) FROM content_leases l
+     WHERE l.domain = b.domain AND l.content_address = b.content_address)
+"""
 
 #: Content that a repository has, as a blob or as a manifest.
 BLOB_OF_REPOSITORY = (
@@ -59,6 +67,35 @@ JOIN blobs b ON b.id = d.blob_id
 WHERE r.name = :repository
 """
 )
+
+#: The same for a reader, with what decides whether its lease must be renewed first (`HoldRow`).
+BLOB_TO_READ = (
+    _BLOB_COLUMNS
+    + _HOLD_COLUMNS
+    + """
+FROM repositories r
+JOIN blob_digests d ON d.domain = r.domain AND d.digest = :digest
+JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = d.blob_id
+JOIN blobs b ON b.id = d.blob_id
+WHERE r.name = :repository
+"""
+)
+
+#: What decides it for content by its address, wherever it is: `rb` is a link that reaches it, if any does.
+HOLD_OF_CONTENT = f"""
+SELECT CASE WHEN EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = :blob_id AND {REACHED})
+        THEN 1 ELSE 0 END,
+    (SELECT MAX(l.expires_at) FROM content_leases l
+     WHERE l.domain = :domain AND l.content_address = :content_address)
+"""
+
+#: Whether a manifest has a tag, and the end of its last lease; no row when it has gone.
+HOLD_OF_MANIFEST = """
+SELECT CASE WHEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) THEN 1 ELSE 0 END,
+    (SELECT MAX(l.expires_at) FROM content_leases l
+     WHERE l.domain = :domain AND l.content_address = :content_address)
+FROM manifests m WHERE m.id = :manifest_id
+"""
 
 #: Content that some repository has, or that is leased to the principal, or in one of its live drafts.
 BLOB_OF_STORE = (
@@ -150,10 +187,11 @@ class BlobRow:
     address: Digest
     size: int
     state: str
+    created_at: int
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> BlobRow:
-        return cls(row[0], DomainId(row[1]), Digest.parse(row[2]), row[3], row[4])
+        return cls(row[0], DomainId(row[1]), Digest.parse(row[2]), row[3], row[4], row[5])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from registry.contract.events import (
     ContentHealed,
     ContentMissing,
     ContentNamed,
+    ContentRemoved,
     ContentStored,
     Entry,
     LocationChanged,
@@ -61,6 +62,11 @@ _INSERT_SCHEMA = insert_into(t.metadata_schemas)
 _INSERT_LINK = insert_into(t.repository_blobs)
 _INSERT_USAGE = insert_into(t.repository_usage)
 
+_DELETE_CONTENT = (
+    "DELETE FROM storage_locations WHERE blob_id = :id",
+    "DELETE FROM blob_digests WHERE blob_id = :id",
+    "DELETE FROM blobs WHERE id = :id",
+)
 _SET_STATE = "UPDATE blobs SET state = :state WHERE id = :id"
 _STATE = "SELECT state FROM blobs WHERE id = :id"
 _PLACES = "SELECT retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id"
@@ -197,7 +203,7 @@ class Projection:
             restore_status=None,
         )
         self._usage.add_content(event.size)
-        blob = BlobRow(entry.seq, event.domain, event.blake3, event.size, PRESENT)
+        blob = BlobRow(entry.seq, event.domain, event.blake3, event.size, PRESENT, entry.time)
         self._blobs[(event.domain, event.blake3)] = blob
         self._made.add(entry.seq)
 
@@ -220,6 +226,13 @@ class Projection:
     def _content_healed(self, _entry: Entry, event: ContentHealed, _: Derived | None) -> None:
         blob = self._blob(event.domain, event.blake3)
         self._set_state(blob, PRESENT if self._is_at_hand(blob.id) else AWAY)
+
+    def _content_removed(self, _entry: Entry, event: ContentRemoved, _: Derived | None) -> None:
+        blob = self._blob(event.domain, event.blake3)
+        for statement in _DELETE_CONTENT:
+            run(self._connection, statement, id=blob.id)
+        self._usage.remove_content(blob.size)
+        del self._blobs[(event.domain, event.blake3)]  # the same bytes may come again, as a new row
 
     def _location_changed(self, _entry: Entry, event: LocationChanged, _: Derived | None) -> None:
         blob = self._blob(event.domain, event.blake3)
@@ -439,6 +452,7 @@ _HANDLERS: dict[type, Callable[[Projection, Entry, Any, Derived | None], None]] 
     ContentNamed: Projection._content_named,
     ContentMissing: Projection._content_missing,
     ContentHealed: Projection._content_healed,
+    ContentRemoved: Projection._content_removed,
     LocationChanged: Projection._location_changed,
     BlobLinked: Projection._blob_linked,
     BlobUnlinked: Projection._blob_unlinked,

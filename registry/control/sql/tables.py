@@ -63,6 +63,12 @@ blobs = Table(
     Column("state", Key, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("domain", "content_address", name="blobs_by_address"),
+    Index(
+        "blobs_missing",
+        "id",
+        sqlite_where=text("state = 'missing'"),
+        postgresql_where=text("state = 'missing'"),
+    ),
 )
 
 #: Every digest by which content is known (A2). `digest` is `<algorithm>:<hex>`, and comes first in the key:
@@ -184,6 +190,7 @@ metadata_schemas = Table(
     Column("current", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("document", Text),
+    Index("metadata_schemas_by_content", "content_address"),
 )
 
 #: Counters, so that a report costs nothing. `exclusive` is what only this repository holds.
@@ -279,4 +286,47 @@ work_leases = Table(
     Column("holder", Key, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+)
+
+#: Bytes on their way out (DECISIONS 10): `pending` until `due_at`, then `removing` while one process deletes
+#: them, then `done` for as long as a push that began before may still ask. `since` is the last change of
+#: state. `generation` is the event that removed the content, 0 for bytes that no row ever named.
+removals = Table(
+    "removals",
+    operational,
+    Column("domain", Key, primary_key=True),
+    Column("content_address", Key, primary_key=True),
+    Column("sha256", Key),
+    Column("size", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("state", Key, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Index("removals_by_due", "state", "due_at"),
+    Index("removals_by_sha256", "sha256"),
+)
+
+#: Manifests that nothing needs, of repositories that let such go, and since when that has been seen.
+untagged_manifests = Table(
+    "untagged_manifests",
+    operational,
+    Column("manifest_id", Id, primary_key=True, autoincrement=False),
+    Column("since", BigInteger, nullable=False),
+)
+
+#: When the bytes of content were last read and found right. Its arrival counts as the first time.
+verifications = Table(
+    "verifications",
+    operational,
+    Column("blob_id", Id, primary_key=True, autoincrement=False),
+    Column("verified_at", BigInteger, nullable=False),
+    Index("verifications_by_age", "verified_at"),
+)
+
+#: How far a long piece of work has come, as JSON, so that it goes on after a restart.
+work_progress = Table(
+    "work_progress",
+    operational,
+    Column("work", Key, primary_key=True),
+    Column("state", Text, nullable=False),
 )

@@ -39,6 +39,11 @@ class UsageDeltas:
         self.physical += size
         self.objects += 1
 
+    def remove_content(self, size: int) -> None:
+        """The store no longer holds content; no repository had it any more."""
+        self.physical -= size
+        self.objects -= 1
+
     def add_link(self, repository: int, others: list[int], size: int) -> None:
         """A repository has content that `others` (two of them at most) have too."""
         self._count(repository, others, size, 1)

@@ -20,6 +20,7 @@ from registry.dataplane.drivers.port import (
     Pieces,
     StageInfo,
     StageKey,
+    Usage,
 )
 from registry.dataplane.settings import Observer
 
@@ -160,6 +161,10 @@ class Guard:
 
     def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:
         return self._each("objects", self._inner.objects(area, domain))
+
+    async def usage(self) -> Usage:
+        with self.watch("usage"):
+            return await self._inner.usage()
 
     async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:
         async with self.turn:

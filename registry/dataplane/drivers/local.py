@@ -21,6 +21,7 @@ from registry.dataplane.drivers.port import (
     Pieces,
     StageInfo,
     StageKey,
+    Usage,
 )
 from registry.dataplane.drivers.staging import LocalHold, StageFile, boot_id, holds, info, read_exactly
 from registry.dataplane.drivers.tree import Tree
@@ -76,17 +77,17 @@ class LocalDriver:
     def __init__(self, root: Path, workers: Workers, boot: str | None = None) -> None:
         """Open or make the store; `boot` names this boot of the machine. Raises StoreError, OSError."""
         self._workers = workers
-        self._boot = boot or boot_id()
+        self.boot = boot or boot_id()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         ensure_format(root)
-        self._tree = Tree(root)
+        self.tree = Tree(root)
         try:
             for folder in (*(area.value for area in Area), STAGING):
-                with self._tree.folder((folder,), make=True):
+                with self.tree.folder((folder,), make=True):
                     pass
-            adopt(self._tree, self._boot)
+            adopt(self.tree, self.boot)
         except BaseException:
-            self._tree.close()
+            self.tree.close()
             raise
 
     # --- objects ---------------------------------------------------------------------------------------
@@ -96,12 +97,12 @@ class LocalDriver:
 
     def _put(self, key: ObjectKey, data: bytes) -> None:
         path, name = object_place(key)
-        with self._tree.folder(path, make=True) as folder:
+        with self.tree.folder(path, make=True) as folder:
             if holds(folder, name, len(data)):
                 os.fsync(folder)  # whoever put it there may not have come to this yet
                 return
         # A stage like any other, so that what a crash leaves behind is listed and reaped like any other.
-        file = StageFile(self._tree, self._boot, StageKey(key.domain, str(uuid.uuid4())))
+        file = StageFile(self.tree, self.boot, StageKey(key.domain, str(uuid.uuid4())))
         try:
             view = memoryview(data)
             for start in range(0, len(data), LARGEST_PIECE):
@@ -117,17 +118,17 @@ class LocalDriver:
     async def size(self, key: ObjectKey) -> int:
         path, name = object_place(key)
         try:
-            status = os.stat("/".join((*path, name)), dir_fd=self._tree.fd, follow_symlinks=False)
+            status = os.stat("/".join((*path, name)), dir_fd=self.tree.fd, follow_symlinks=False)
         except FileNotFoundError:
-            raise self._tree.absent(key.area, "no such object") from None
+            raise self.tree.absent(key.area, "no such object") from None
         return _file_size(status)
 
     async def open(self, key: ObjectKey) -> OpenObject:
         path, name = object_place(key)
         try:
-            fd = os.open("/".join((*path, name)), _READ, dir_fd=self._tree.fd)
+            fd = os.open("/".join((*path, name)), _READ, dir_fd=self.tree.fd)
         except FileNotFoundError:
-            raise self._tree.absent(key.area, "no such object") from None
+            raise self.tree.absent(key.area, "no such object") from None
         try:
             return LocalObject(fd, _file_size(os.fstat(fd)), self._workers)
         except BaseException:
@@ -140,13 +141,13 @@ class LocalDriver:
     def _delete(self, key: ObjectKey) -> int:
         path, name = object_place(key)
         try:
-            with self._tree.folder(path) as folder:
+            with self.tree.folder(path) as folder:
                 size = os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
                 os.unlink(name, dir_fd=folder)
                 os.fsync(folder)
                 return size
         except FileNotFoundError:
-            raise self._tree.absent(key.area, "no such object") from None
+            raise self.tree.absent(key.area, "no such object") from None
 
     async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
         await self._workers.run(lambda: self._rename(key, to))
@@ -155,12 +156,12 @@ class LocalDriver:
         path, name = object_place(key)
         new_path, new_name = object_place(to)
         try:
-            with self._tree.folder(path) as source, self._tree.folder(new_path, make=True) as target:
+            with self.tree.folder(path) as source, self.tree.folder(new_path, make=True) as target:
                 os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
                 os.fsync(target)
                 os.fsync(source)
         except FileNotFoundError:
-            raise self._tree.absent(key.area, "no such object") from None
+            raise self.tree.absent(key.area, "no such object") from None
 
     async def objects(
         self, area: Area, domain: DomainId | None = None
@@ -174,6 +175,10 @@ class LocalDriver:
                     if is_address(hexadecimal) and hexadecimal.startswith(shard):
                         yield ObjectKey(area, DomainId(name), hexadecimal), status.st_size
 
+    async def usage(self) -> Usage:
+        sizes = [size async for _, size in self.objects(Area.CONTENT)]
+        return Usage(sum(sizes), len(sizes))
+
     # --- stages ----------------------------------------------------------------------------------------
 
     async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:
@@ -181,7 +186,7 @@ class LocalDriver:
         return LocalHold(file, self._workers)
 
     def _hold(self, stage: StageKey, offset: int | None, first: Pieces) -> StageFile:
-        file = StageFile(self._tree, self._boot, stage)
+        file = StageFile(self.tree, self.boot, stage)
         try:
             if offset is not None:
                 file.require(offset)
@@ -193,30 +198,30 @@ class LocalDriver:
             raise
 
     async def stage(self, stage: StageKey) -> StageInfo:
-        path, name = stage_place(self._boot, stage)
+        path, name = stage_place(self.boot, stage)
         try:
-            return info(os.stat("/".join((*path, name)), dir_fd=self._tree.fd, follow_symlinks=False))
+            return info(os.stat("/".join((*path, name)), dir_fd=self.tree.fd, follow_symlinks=False))
         except FileNotFoundError:
-            raise self._tree.absent(STAGING, "no such stage") from None
+            raise self.tree.absent(STAGING, "no such stage") from None
 
     async def stages(self) -> AsyncIterator[tuple[StageKey, StageInfo]]:
-        for domain in await self._names((STAGING, self._boot)):
+        for domain in await self._names((STAGING, self.boot)):
             if is_domain(domain):
-                for name, status in await self._files((STAGING, self._boot, domain)):
+                for name, status in await self._files((STAGING, self.boot, domain)):
                     if is_stage(name):
                         yield StageKey(DomainId(domain), name), info(status)
 
     # --- the medium ------------------------------------------------------------------------------------
 
     async def free(self) -> int | None:
-        status = await self._workers.run(lambda: os.fstatvfs(self._tree.fd))
+        status = await self._workers.run(lambda: os.fstatvfs(self.tree.fd))
         return status.f_bavail * status.f_frsize
 
     async def probe(self) -> None:
         await self._workers.run(self._probe)
 
     def _probe(self) -> None:
-        file = StageFile(self._tree, self._boot, StageKey(DomainId("probe"), str(uuid.uuid4())))
+        file = StageFile(self.tree, self.boot, StageKey(DomainId("probe"), str(uuid.uuid4())))
         try:
             file.write([b"may I?"])
             os.fdatasync(file.fd)
@@ -225,17 +230,17 @@ class LocalDriver:
             file.close()
 
     def close(self) -> None:
-        self._tree.close()
+        self.tree.close()
 
     async def _names(self, path: tuple[str, ...]) -> list[str]:
-        return await self._workers.run(lambda: self._tree.names(path))
+        return await self._workers.run(lambda: self.tree.names(path))
 
     async def _files(self, path: tuple[str, ...]) -> list[tuple[str, os.stat_result]]:
         return await self._workers.run(lambda: self._scan(path))
 
     def _scan(self, path: tuple[str, ...]) -> list[tuple[str, os.stat_result]]:
         found: list[tuple[str, os.stat_result]] = []
-        with suppress(NotADirectoryError), self._tree.folder(path) as folder, os.scandir(folder) as entries:
+        with suppress(NotADirectoryError), self.tree.folder(path) as folder, os.scandir(folder) as entries:
             for entry in entries:
                 try:
                     status = entry.stat(follow_symlinks=False)

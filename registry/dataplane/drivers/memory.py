@@ -19,6 +19,7 @@ from registry.dataplane.drivers.port import (
     Pieces,
     StageInfo,
     StageKey,
+    Usage,
 )
 
 
@@ -118,6 +119,10 @@ class MemoryDriver:
         for key, data in list(self._objects.items()):
             if key.area is area and domain in (None, key.domain):
                 yield key, len(data)
+
+    async def usage(self) -> Usage:
+        sizes = [len(data) for key, data in self._objects.items() if key.area is Area.CONTENT]
+        return Usage(sum(sizes), len(sizes))
 
     async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:
         state = self._stages.get(stage)

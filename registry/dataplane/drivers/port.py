@@ -43,6 +43,10 @@ class Permanent(DriverError):  # noqa: N818 - the port's own words
     """The medium cannot, and trying again does not help."""
 
 
+class Corrupt(DriverError):  # noqa: N818 - the port's own words
+    """What the medium holds there is surely not what was stored: the bytes are held back."""
+
+
 class Full(DriverError):  # noqa: N818 - the port's own words
     """No room is left (disk, quota). What was there before is unharmed."""
 
@@ -81,6 +85,15 @@ class StageKey(NamedTuple):
     id: str
 
 
+class Usage(NamedTuple):
+    """What content takes on the medium: `content` bytes for `objects` objects, and `dead` bytes beside them
+    that deleting, compressing or moving left behind and tidying can free."""
+
+    content: int
+    objects: int
+    dead: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class StageInfo:
     """A stage as found: `length` in bytes, `touched` in microseconds since the epoch.
@@ -107,7 +120,10 @@ class OpenObject(Protocol):
         ...
 
     async def read(self, start: int, length: int) -> bytes:
-        """Exactly `length` bytes (at most LARGEST_PIECE) from `start`; fewer held is Permanent."""
+        """Exactly `length` bytes (at most LARGEST_PIECE) from `start`; fewer held is Permanent.
+
+        Raises Corrupt where the medium can tell.
+        """
         ...
 
     def close(self) -> None:
@@ -169,7 +185,7 @@ class Driver(Protocol):
         ...
 
     async def open(self, key: ObjectKey) -> OpenObject:
-        """Open for reading. Raises Missing."""
+        """Open for reading. Raises Missing, and Corrupt for what cannot be opened because of it."""
         ...
 
     async def delete(self, key: ObjectKey) -> int:
@@ -183,8 +199,13 @@ class Driver(Protocol):
     def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:
         """Every object of the area (and domain) with its size, in no particular order.
 
-        What changes during the walk may be seen or not. Raises nothing more.
+        What changes during the walk may be seen or not; what only moves is seen, perhaps twice. Raises
+        nothing more.
         """
+        ...
+
+    async def usage(self) -> Usage:
+        """What content takes. May walk the store."""
         ...
 
     async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:

@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import argparse
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, add_quiet, counted, in_bytes, print_json
+from registry.server.cli.console import (
+    EXIT_FAULT,
+    EXIT_OK,
+    CommandError,
+    add_quiet,
+    counted,
+    in_bytes,
+    print_json,
+)
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
+from registry.server.settings import Settings
 
 HELP = """\
 check every object of a store, also beside a running server
 
 Reads the ledger, the views and every byte, and compares each content with all of its digests. Names each
-fault, and changes nothing. A push of the same content heals what is missing, and what is corrupt once its
-file, content/DOMAIN/XX/BLAKE3 in the data folder, is moved away; `rebuild` mends views.
-Exit code 0: no fault; 1: faults; 2: the check could not run.
+fault, and changes nothing but a note of how far it is, for --resume. With --repair it sets corrupt content
+aside so that a push heals it, recounts counters and completes what a crash left; that needs the data folder
+for itself, so stop the server first. A push of the same content heals what is missing; `rebuild` mends views.
+Exit code 0: no fault, or all mended; 1: faults; 2: the check could not run.
 
 examples:
   artifact-store fsck --data ./data
   artifact-store fsck --data ./data --structure-only     quick: sizes and rows, without reading content
+  artifact-store fsck --data ./data --subset 2/7         the second of seven parts, each night another
+  artifact-store fsck --data ./data --subset 5%          a twentieth, by chance
+  artifact-store fsck --data ./data --resume             go on where the last one was stopped
+  artifact-store fsck --data ./data --repair
   artifact-store fsck --data ./data --json | jq .faults
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("data", "database"))
-    parser.add_argument("--structure-only", action="store_true", help="do not read the content of objects")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--structure-only", action="store_true", help="do not read the content of objects")
+    extent.add_argument(
+        "--subset", metavar="N/T|X%%", help="read a part of the content, or a share by chance"
+    )
+    extent.add_argument("--resume", action="store_true", help="go on with a check that was stopped")
+    parser.add_argument("--repair", action="store_true", help="mend what can be mended; no server may run")
     add_quiet(parser)
 
 
@@ -36,17 +56,49 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from registry.control.fsck import Checked, fsck
-    from registry.server.offline import open_stored
+    from registry.server.folder import FolderBusyError, lock_exclusive
 
     settings = existing(args)
+    if not args.repair:
+        return await _check(settings, args)
+    try:
+        with lock_exclusive(settings.server.data, "fsck --repair"):
+            return await _check(settings, args)
+    except FolderBusyError as error:
+        raise CommandError(str(error)) from None
+
+
+async def _check(settings: Settings, args: argparse.Namespace) -> int:
+    import secrets
+
+    from registry.contract.errors import ErrorKind, StoreError
+    from registry.control.fsck import Checked, fsck
+    from registry.control.fsck_repair import Step, repair
+    from registry.control.fsck_subset import EVERYTHING, parse_subset
+    from registry.server.offline import open_stored
+
     show = show_count(quiet=args.quiet or args.json)
 
     def progress(done: Checked) -> None:
         show(f"{counted(done.contents, 'object')} checked, {counted(len(done.faults), 'fault')}")
 
-    async with open_stored(settings) as opened:
-        done = await fsck(opened.store.core, structure_only=args.structure_only, progress=progress)
+    steps: list[Step] = []
+    try:
+        subset = parse_subset(args.subset, secrets.randbelow(2**32) / 2**32) if args.subset else EVERYTHING
+        async with open_stored(settings) as opened:
+            done = await fsck(
+                opened.store.core,
+                structure_only=args.structure_only,
+                subset=subset,
+                resume=args.resume,
+                progress=progress,
+            )
+            if args.repair:
+                steps = await repair(opened.store.core, done)
+    except StoreError as error:
+        if error.kind is not ErrorKind.BAD_REQUEST:
+            raise
+        raise CommandError(error.message) from None
     if args.json:
         print_json(
             {
@@ -56,15 +108,19 @@ async def _run(args: argparse.Namespace) -> int:
                 "unnamed": done.unnamed,
                 "stages": done.stages,
                 "faults": [{"kind": fault.kind, "message": fault.message} for fault in done.faults],
+                "repairs": [{"message": step.message, "mended": step.mended} for step in steps],
             }
         )
     else:
         for fault in done.faults:
-            print(f"fault: {fault.message}")
+            print(f"{fault.kind}: {fault.message}")
+        for step in steps:
+            print(f"repair: {step.message}")
         read = "sizes alone" if args.structure_only else f"{in_bytes(done.bytes)} read"
         found = counted(len(done.faults), "fault") if done.faults else "no fault"
         print(
             f"{counted(done.contents, 'object')}, {read}: {found}; "
             f"{done.unnamed} not named yet, {counted(done.stages, 'upload')} in flight"
         )
-    return EXIT_FAULT if done.faults else EXIT_OK
+    mended = bool(steps) and all(step.mended for step in steps)
+    return EXIT_FAULT if done.faults and not mended else EXIT_OK

@@ -1,0 +1,102 @@
+"""What a store does by itself, beside requests: reap, collect, scrub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from registry.contract.errors import ErrorKind, StoreError
+from registry.control import collection, reaper, scrubbing
+from registry.control.core import DAY, HOUR, Core
+from registry.control.work import hold, load
+
+_LOG = logging.getLogger(__name__)
+
+#: How often it is looked whether something is due. All processes of a store look; one does it.
+_PULSE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """When the store looks after itself. Times in microseconds; None never does it."""
+
+    #: Between two collections.
+    collect_every: int | None = HOUR
+    #: Between two walks over all stored bytes in search of some that no row names.
+    orphans_every: int = DAY
+    #: Bytes that the scrub reads in a second.
+    scrub_rate: int | None = 16 * 1024 * 1024
+    #: Content whose bytes were found right so recently is not read again.
+    scrub_every: int = 30 * DAY
+
+
+class Background:
+    """The tasks of one open store."""
+
+    def __init__(self, core: Core, care: Care) -> None:
+        self._core = core
+        self._care = care
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin. Idempotent."""
+        if self._tasks:
+            return
+        core, care = self._core, self._care
+        jobs = {"reaper": reaper.run(core)}
+        if care.collect_every is not None:
+            every, walks = care.collect_every, care.orphans_every
+            jobs[collection.WORK] = _repeat(collection.WORK, lambda: _collect(core, every, walks))
+        if care.scrub_rate is not None:
+            rate, interval = care.scrub_rate, care.scrub_every
+            jobs[scrubbing.WORK] = _repeat(scrubbing.WORK, lambda: _scrub(core, rate, interval))
+        self._tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
+
+    async def stop(self) -> None:
+        """Cancel what runs; it goes on after the next start where it was."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _collect(core: Core, every: int, walks: int) -> None:
+    """Collect when it is time. In a new store the time begins with the first look."""
+    if _next_collection(await load(core, collection.WORK), every) > core.clock.now():
+        return
+    async with hold(core, collection.WORK) as work:
+        state, now = await work.load(), core.clock.now()
+        if not state:
+            await work.save({"finished_at": now, "orphans_at": now})
+        elif _next_collection(state, every) <= now:
+            done = await collection.collect(work, orphans=state["orphans_at"] + walks <= now)
+            if done != collection.Collected():
+                _LOG.info("collected: %s", done)
+
+
+def _next_collection(state: dict[str, Any], every: int) -> int:
+    return int(state["finished_at"]) + every if state else 0
+
+
+async def _scrub(core: Core, rate: int, interval: int) -> None:
+    if await scrubbing.is_due(core, interval):
+        async with hold(core, scrubbing.WORK) as work:
+            done = await scrubbing.scrub(work, rate=rate, every=interval)
+        _LOG.info("scrubbed: %s", done)
+
+
+async def _repeat(name: str, turn: Callable[[], Awaitable[None]]) -> None:
+    """Take turns until cancelled. A failure is logged and tried again."""
+    while True:
+        try:
+            await turn()
+        except StoreError as error:
+            # UNAVAILABLE is how it is said that another process does the work.
+            level = logging.DEBUG if error.kind is ErrorKind.UNAVAILABLE else logging.WARNING
+            _LOG.log(level, "the %s did not run: %s", name, error)
+        except Exception:
+            _LOG.exception("the %s failed", name)
+        await asyncio.sleep(_PULSE)

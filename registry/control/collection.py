@@ -1,0 +1,314 @@
+"""Collection: what nothing holds any more goes, online (DECISIONS 10 and 14).
+
+Marking is asking: pages of rows by key, each row with "does anything hold this?" (sql/holding.py), on
+snapshots. Sweeping asks again inside a short transaction of a few rows and emits the events. So nothing is
+locked, no request waits for more than one small batch, and memory does not grow with the store.
+
+1. Manifests go that nothing has needed for long, in repositories whose policy says so.
+2. Blobs leave repositories where no manifest reaches them (`blob.unlinked`).
+3. Content goes that no repository has (`content.removed`): absent from here on.
+4. Bytes that no row names are noted: a crash between a commit and its row left them.
+5. Bytes are deleted when they have been noted for long enough.
+
+A crash between any two steps leaves bytes without a row, and a note of them that the next run goes on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from registry.contract.dataplane import DomainId
+from registry.contract.digest import Digest
+from registry.contract.errors import StoreError
+from registry.contract.names import Repository
+from registry.control import arrival, retention
+from registry.control.core import HOUR, SECOND, Core
+from registry.control.sql import holding, removals
+from registry.control.sql.removals import Removal
+from registry.control.sql.transaction import Transaction
+from registry.control.work import Work
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
+
+WORK = "collection"
+
+#: Rows of one page of marking, and of one transaction of sweeping: some 20 ms of the writer.
+_PAGE = 2000
+_BATCH = 32
+_ORPHANS = 500
+#: Deletions of one claim, and how many run at once.
+_CLAIM = 64
+_PARALLEL = 4
+_RETRY = 10 * 60 * SECOND
+#: Passes over a repository's manifests until what needs what is settled: the depth of indexes in indexes.
+_PASSES = 16
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a run did. `removed` content answers as absent now; `freed` bytes are off the medium.
+
+    `waiting` is marked, and its bytes are deleted by a later run; `orphans` were found without a row.
+    """
+
+    manifests: int = 0
+    unlinked: int = 0
+    removed: int = 0
+    removed_bytes: int = 0
+    orphans: int = 0
+    freed: int = 0
+    freed_bytes: int = 0
+    waiting: int = 0
+    waiting_bytes: int = 0
+
+
+Progress = Callable[[Collected], None]
+
+
+async def collect(
+    work: Work, *, orphans: bool = True, wait: bool = False, progress: Progress = lambda _: None
+) -> Collected:
+    """One run. With `orphans` the data plane is walked too; `wait` stays until marked bytes may go.
+
+    Raises UNAVAILABLE when another process has taken the work over.
+    """
+    core, done = work.core, Collected()
+    await _let_untagged_go(work, done, progress)
+    await _unlink(work, done, progress)
+    await _remove(work, done, progress)
+    if orphans:
+        await _note_orphans(work, done, progress)
+    await _free(work, done, progress, wait=wait)
+    left = await core.database.read(removals.waiting)
+    done.waiting, done.waiting_bytes = left.objects, left.bytes
+    await work.write(lambda tx: removals.forget_done(tx.connection, tx.now - HOUR))
+    state = await work.load()
+    now = core.clock.now()
+    await work.save(
+        {
+            "finished_at": now,
+            "orphans_at": now if orphans else state.get("orphans_at", 0),
+            "removed": state.get("removed", 0) + done.removed,
+            "freed": state.get("freed", 0) + done.freed,
+            "freed_bytes": state.get("freed_bytes", 0) + done.freed_bytes,
+        }
+    )
+    return done
+
+
+async def settle(work: Work) -> Collected:
+    """Only what crashes leave: bytes without a row, and deletions that had begun."""
+    done = Collected()
+    await _note_orphans(work, done, lambda _: None)
+    await _free(work, done, lambda _: None, wait=False)
+    return done
+
+
+async def _unlink(work: Work, done: Collected, progress: Progress) -> None:
+    core, after = work.core, (0, 0)
+    while page := await core.database.read(
+        partial(holding.links, moment=retention.moment(core, core.clock.now()), after=after, limit=_PAGE)
+    ):
+        after = (page[-1].repository_id, page[-1].blob_id)
+        free = [(link.repository_id, link.blob_id) for link in page if link.free]
+        for batch in _batches(free):
+            done.unlinked += await work.write(partial(_unlink_batch, core=core, batch=batch))
+            progress(done)
+
+
+def _unlink_batch(tx: Transaction, *, core: Core, batch: Sequence[tuple[int, int]]) -> int:
+    return sum(retention.unlink_free(tx, core, *link) for link in batch)
+
+
+async def _remove(work: Work, done: Collected, progress: Progress) -> None:
+    core, after = work.core, 0
+    while page := await core.database.read(
+        partial(holding.contents, moment=retention.moment(core, core.clock.now()), after=after, limit=_PAGE)
+    ):
+        after = page[-1].id
+        sizes = {held.id: held for held in page if held.free}
+        for batch in _batches(list(sizes)):
+            gone = await work.write(partial(_remove_batch, core=core, batch=batch))
+            for blob_id in gone:
+                core.manifest_cache.drop(sizes[blob_id].domain, sizes[blob_id].address)
+                done.removed += 1
+                done.removed_bytes += sizes[blob_id].size
+            progress(done)
+
+
+def _remove_batch(tx: Transaction, *, core: Core, batch: Sequence[int]) -> list[int]:
+    return [blob_id for blob_id in batch if retention.remove_free(tx, core, blob_id)]
+
+
+async def _note_orphans(work: Work, done: Collected, progress: Progress) -> None:
+    gathered: dict[DomainId, list[tuple[Digest, int]]] = {}
+    async for domain, address, size in work.core.dataplane.contents():
+        held = gathered.setdefault(domain, [])
+        held.append((address, size))
+        if len(held) == _ORPHANS:
+            await _note(work, domain, held, done)
+            held.clear()
+            progress(done)
+    for domain, held in gathered.items():
+        await _note(work, domain, held, done)
+
+
+async def _note(work: Work, domain: DomainId, found: list[tuple[Digest, int]], done: Collected) -> None:
+    """Bytes that no row names may be an upload's whose row is about to come: they get their grace first."""
+    core, sizes = work.core, dict(found)
+    unnamed = await core.database.read(partial(removals.unnamed, domain=domain, addresses=list(sizes)))
+    for batch in _batches(unnamed):
+
+        def change(tx: Transaction, batch: Sequence[Digest] = batch) -> None:
+            for address in batch:
+                removals.note(
+                    tx.connection,
+                    domain,
+                    address,
+                    sha256=None,
+                    size=sizes[address],
+                    generation=0,
+                    now=tx.now,
+                    due_at=tx.now + core.limits.orphan_grace,
+                )
+
+        await work.write(change)
+        done.orphans += len(batch)
+
+
+async def _free(work: Work, done: Collected, progress: Progress, *, wait: bool) -> None:
+    """Delete bytes whose time has come; with `wait`, also those that this run has marked."""
+    core = work.core
+    horizon = core.clock.now() + core.limits.removal_delay
+    while True:
+        claimed_at, claimed = await work.write(_claim)
+        if claimed:
+            await _delete(work, claimed, claimed_at, done)
+            progress(done)
+            continue
+        due = (await core.database.read(removals.waiting)).first_due
+        if not wait or due is None or due > horizon:
+            return
+        await asyncio.sleep(max(due - core.clock.now(), 0) / SECOND + 0.01)
+
+
+def _claim(tx: Transaction) -> tuple[int, list[Removal]]:
+    return tx.now, removals.claim(tx.connection, tx.now, tx.now - arrival.CLAIM, _CLAIM)
+
+
+async def _delete(work: Work, claimed: list[Removal], claimed_at: int, done: Collected) -> None:
+    """Delete what was claimed a moment ago; what cannot be deleted is put back."""
+    turn = asyncio.Semaphore(_PARALLEL)
+
+    async def delete(removal: Removal) -> int | None:
+        async with turn:
+            # A process that was stopped and goes on must not delete what others have long given up on.
+            if not work.proven_within(arrival.CLAIM / SECOND / 3):
+                return None
+            try:
+                return await work.core.dataplane.remove(removal.domain, removal.address)
+            except StoreError as error:
+                _LOG.warning("%s could not be deleted: %s", removal.address, error)
+                return None
+
+    freed = await asyncio.gather(*(delete(removal) for removal in claimed))
+
+    def change(tx: Transaction) -> None:
+        for removal, outcome in zip(claimed, freed, strict=True):
+            if outcome is None:
+                removals.put_back(tx.connection, removal, claimed_at, tx.now + _RETRY)
+            else:
+                removals.finish(tx.connection, removal, claimed_at, tx.now)
+
+    await work.write(change)
+    done.freed += sum(outcome is not None for outcome in freed)
+    done.freed_bytes += sum(outcome or 0 for outcome in freed)
+
+
+# --- manifests that a policy lets go ------------------------------------------------------------------------
+
+
+async def _let_untagged_go(work: Work, done: Collected, progress: Progress) -> None:
+    core, after = work.core, 0
+    if all(policy.untagged_after is None for policy in core.policies.repositories):
+        return
+    while page := await core.database.read(partial(holding.repositories, after=after, limit=_PAGE)):
+        after = page[-1][0]
+        for repository_id, name in page:
+            waits = core.policies.of(name).untagged_after
+            if waits is not None:
+                await _settle_needs(work, repository_id)
+                await _expire(work, repository_id, name, waits, done, progress)
+
+
+async def _settle_needs(work: Work, repository_id: int) -> None:
+    """Write down since when which manifests are needed by nothing but each other."""
+    core = work.core
+    for _ in range(_PASSES):
+        after, changed = 0, 0
+        while page := await core.database.read(
+            partial(
+                holding.candidates,
+                now=core.clock.now(),
+                repository_id=repository_id,
+                after=after,
+                limit=_PAGE,
+            )
+        ):
+            after = page[-1].id
+            turned = [found.id for found in page if found.needed is (found.since is not None)]
+            for batch in _batches(turned):
+                changed += await work.write(partial(_turn, batch=batch))
+        if not changed:
+            return
+
+
+def _turn(tx: Transaction, *, batch: Sequence[int]) -> int:
+    turned = 0
+    for manifest_id in batch:
+        found = holding.candidate(tx.connection, tx.now, manifest_id)
+        if found is None or found.needed is not (found.since is not None):
+            continue
+        if found.needed:
+            holding.spare(tx.connection, manifest_id)
+        else:
+            holding.doom(tx.connection, manifest_id, tx.now)
+        turned += 1
+    return turned
+
+
+async def _expire(
+    work: Work, repository_id: int, name: Repository, waits: int, done: Collected, progress: Progress
+) -> None:
+    """Delete them, the newest first since indexes come after what they list; again until none goes."""
+    core = work.core
+    for _ in range(_PASSES):
+        before = done.manifests
+        find: dict[str, Any] = {"repository_id": repository_id, "limit": _PAGE}
+        below = 2**62
+        while page := await core.database.read(
+            partial(holding.overdue, before=core.clock.now() - waits, below=below, **find)
+        ):
+            below = page[-1]
+            for batch in _batches(page):
+                done.manifests += await work.write(
+                    partial(_expire_batch, core=core, repository=name, batch=batch)
+                )
+                progress(done)
+        if done.manifests == before:
+            return
+
+
+def _expire_batch(tx: Transaction, *, core: Core, repository: Repository, batch: Sequence[int]) -> int:
+    return sum(retention.expire_untagged(tx, core, repository, manifest_id) for manifest_id in batch)
+
+
+def _batches(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]

@@ -1,0 +1,200 @@
+"""Packs round a local driver: one `Driver` that keeps tiny objects in the log, others loose until packed.
+
+Of an object that is both loose and in a pack (packing has not yet come to delete the file, or a push healed
+what the pack held) either may be read. Deleting takes the loose file first: packing adds an object to the
+index only while its file is there, so that nothing comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from registry.contract.dataplane import DomainId
+from registry.dataplane.drivers.local import LocalDriver
+from registry.dataplane.drivers.port import (
+    Area,
+    Hold,
+    Missing,
+    ObjectKey,
+    OpenObject,
+    Pieces,
+    StageInfo,
+    StageKey,
+    Usage,
+)
+from registry.dataplane.index.port import Place
+from registry.dataplane.packs.jobs import Jobs
+from registry.dataplane.packs.store import Packs
+
+#: Objects listed from the index at a time: about a millisecond.
+_PAGE = 1000
+
+
+class PackedHold:
+    """A hold whose commit knows about packs."""
+
+    def __init__(self, inner: Hold, driver: PackedDriver, first: Pieces) -> None:
+        self._inner = inner
+        self._driver = driver
+        self._length = inner.found.length + sum(len(piece) for piece in first)
+
+    @property
+    def found(self) -> StageInfo:
+        return self._inner.found
+
+    async def write(self, pieces: Pieces) -> None:
+        await self._inner.write(pieces)
+        self._length += sum(len(piece) for piece in pieces)
+
+    async def read(self, start: int, length: int) -> bytes:
+        return await self._inner.read(start, length)
+
+    async def settle(self) -> StageInfo:
+        return await self._inner.settle()
+
+    async def commit(self, key: ObjectKey) -> None:
+        if await self._driver.holds(key, self._length):
+            await self._inner.drop()
+        elif self._driver.is_tiny(key, self._length):
+            await self._driver.put(key, await self._inner.read(0, self._length))
+            await self._inner.drop()
+        else:
+            await self._inner.commit(key)
+
+    async def drop(self) -> None:
+        await self._inner.drop()
+
+    async def release(self) -> None:
+        await self._inner.release()
+
+
+class PackedDriver:
+    """A `Driver`; owns what it is made of and closes it."""
+
+    def __init__(self, inner: LocalDriver, packs: Packs, jobs: Jobs) -> None:
+        self._inner = inner
+        self._packs = packs
+        self.jobs = jobs
+
+    def is_tiny(self, key: ObjectKey, size: int) -> bool:
+        """Whether an object of `size` bytes goes to the log."""
+        return key.area is Area.CONTENT and size <= self._packs.settings.tiny_bytes
+
+    async def holds(self, key: ObjectKey, size: int) -> bool:
+        """Whether a pack holds the object, durably and at this size."""
+        if key.area is not Area.CONTENT:
+            return False
+        place = self._packs.find(key.domain, bytes.fromhex(key.hex))
+        return place is not None and place.raw == size
+
+    # --- objects ---------------------------------------------------------------------------------------
+
+    async def put(self, key: ObjectKey, data: bytes) -> None:
+        if await self.holds(key, len(data)):
+            return
+        if not self.is_tiny(key, len(data)) or await self._loose(key, len(data)):
+            await self._inner.put(key, data)
+        else:
+            await self._packs.put(key.domain, bytes.fromhex(key.hex), data)
+
+    async def _loose(self, key: ObjectKey, size: int) -> bool:
+        try:
+            return await self._inner.size(key) == size
+        except Missing:
+            return False
+
+    async def size(self, key: ObjectKey) -> int:
+        place = self._place(key)
+        if place is not None:
+            return place.raw
+        try:
+            return await self._inner.size(key)
+        except Missing:
+            place = self._place(key)  # packed just now?
+            if place is None:
+                raise
+            return place.raw
+
+    async def open(self, key: ObjectKey) -> OpenObject:
+        opened = await self._packed(key)
+        if opened is not None:
+            return opened
+        try:
+            return await self._inner.open(key)
+        except Missing:
+            opened = await self._packed(key)  # packed just now?
+            if opened is None:
+                raise
+            return opened
+
+    async def delete(self, key: ObjectKey) -> int:
+        loose = packed = None
+        try:
+            loose = await self._inner.delete(key)
+        except Missing:
+            if self._place(key) is None:
+                raise
+        if key.area is Area.CONTENT:
+            packed = await self._packs.remove(key.domain, bytes.fromhex(key.hex))
+        return (loose or 0) + (packed or 0)
+
+    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
+        if self._place(key) is None:
+            await self._inner.rename(key, to)
+            return
+        await self._inner.put(to, await self._packs.give_up(key.domain, bytes.fromhex(key.hex)))
+        with suppress(Missing):
+            await self._inner.rename(key, to)
+
+    async def objects(
+        self, area: Area, domain: DomainId | None = None
+    ) -> AsyncIterator[tuple[ObjectKey, int]]:
+        """Loose ones first: what moves to a pack meanwhile is met there again rather than missed."""
+        async for key, size in self._inner.objects(area, domain):
+            if self._place(key) is None:
+                yield key, size
+        if area is Area.CONTENT:
+            after = None
+            while page := self._packs.index.objects(domain, after, _PAGE):
+                for found in page:
+                    yield ObjectKey(area, found.domain, found.address.hex()), found.raw
+                after = (page[-1].domain, page[-1].address)
+
+    async def usage(self) -> Usage:
+        content = objects = 0
+        async for key, size in self._inner.objects(Area.CONTENT):
+            content += size
+            objects += self._place(key) is None
+        packed, live, dead = await self._packs.totals()
+        return Usage(content + live, objects + packed, dead)
+
+    # --- all else --------------------------------------------------------------------------------------
+
+    async def hold(self, stage: StageKey, offset: int | None = None, first: Pieces = ()) -> Hold:
+        return PackedHold(await self._inner.hold(stage, offset, first), self, first)
+
+    async def stage(self, stage: StageKey) -> StageInfo:
+        return await self._inner.stage(stage)
+
+    def stages(self) -> AsyncIterator[tuple[StageKey, StageInfo]]:
+        return self._inner.stages()
+
+    async def free(self) -> int | None:
+        return await self._inner.free()
+
+    async def probe(self) -> None:
+        await self._inner.probe()
+
+    def close(self) -> None:
+        self.jobs.close()
+        self._packs.close()
+        self._inner.close()
+
+    async def _packed(self, key: ObjectKey) -> OpenObject | None:
+        if key.area is not Area.CONTENT:
+            return None
+        return await self._packs.open(key.domain, bytes.fromhex(key.hex))
+
+    def _place(self, key: ObjectKey) -> Place | None:
+        return self._packs.find(key.domain, bytes.fromhex(key.hex)) if key.area is Area.CONTENT else None

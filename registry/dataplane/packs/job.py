@@ -1,0 +1,85 @@
+"""What packing and rewriting share: packs written aside and switched to in one change of the index.
+
+A job's pack is written without anybody seeing it. It is closed, and the index switched to it, in one change
+that also looks whether what was copied is still wanted: what is not is declared dead in the pack itself. So
+a finished pack says by itself what it holds, and an unfinished one is worth nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from registry.contract.dataplane import DomainId
+from registry.dataplane.drivers.port import DriverError
+from registry.dataplane.drivers.tree import Tree
+from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
+from registry.dataplane.packs.layout import NO_CHUNKER, Chunker, Role
+from registry.dataplane.packs.reading import PackReader
+from registry.dataplane.packs.records import Grave, Record, tombstones
+from registry.dataplane.packs.recovery import uses_of
+from registry.dataplane.packs.writer import PackWriter, new_key
+
+#: Idle lists released in one change.
+_LISTS = 8
+
+
+class JobPack:
+    """The pack that a job is writing."""
+
+    def __init__(
+        self, tree: Tree, index: ContentIndex, domain: DomainId, chunker: Chunker = NO_CHUNKER
+    ) -> None:
+        self._index = index
+        self.domain = domain
+        self._finished = False
+        key = new_key(domain)
+        with index.change() as change:
+            change.put_pack(key, PackState.WRITING, 0, 0)
+        self._writer = PackWriter(tree, key, Role.JOB, chunker)
+
+    @property
+    def size(self) -> int:
+        return self._writer.size
+
+    def add(self, record: Record, payload: bytes) -> Place:
+        offset = self._writer.add(record, payload)
+        return Place(self._writer.key, offset, record.stored, record.raw, record.kind)
+
+    @contextmanager
+    def switch(self) -> Iterator[tuple[Change, list[Grave]]]:
+        """The change in which the pack is closed; the caller switches the index and names what is dead.
+
+        Everything is synced before, so that others wait for the footer at most.
+        """
+        self._writer.sync()
+        graves: list[Grave] = []
+        with self._index.change() as change:
+            change.put_pack(self._writer.key, PackState.CLOSED, 0, 0)
+            yield change, graves
+            if graves:
+                self._writer.add(*tombstones(graves))
+            size = self._writer.finish()
+            self._finished = True  # the index may have switched to it, whatever comes now
+            change.put_pack(self._writer.key, PackState.CLOSED, size, self._writer.payload)
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Give it up: delete it where that is sure to be right, else leave it to the next opening."""
+        if self._finished:
+            self._writer.close()
+        else:
+            self._writer.abandon()
+            with suppress(DriverError), self._index.change() as change:
+                change.forget_pack(self._writer.key)
+
+
+def release_idle_lists(index: ContentIndex, reader: PackReader, domain: DomainId) -> Iterator[None]:
+    """Let go of the chunks of lists that no recipe names any more, some at a time."""
+    while lists := index.idle_lists(domain, _LISTS):
+        uses = [uses_of(reader, place) for _, place in lists]
+        with index.change() as change:
+            for (digest, place), names in zip(lists, uses, strict=True):
+                if change.drop_chunk(domain, digest, place):
+                    change.release(domain, names)
+        yield

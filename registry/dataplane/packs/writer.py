@@ -1,0 +1,138 @@
+"""A pack being written: made, locked, appended to, and closed by its footer. Blocking."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import uuid
+from contextlib import suppress
+
+from registry.contract.dataplane import DomainId
+from registry.dataplane.drivers.port import LARGEST_PIECE
+from registry.dataplane.drivers.tree import Tree
+from registry.dataplane.packs.layout import (
+    HEAD,
+    NO_CHUNKER,
+    Chunker,
+    Entry,
+    Head,
+    Role,
+    encode_footer,
+    encode_head,
+    entry_of,
+)
+from registry.dataplane.packs.records import HEADER, Kind, Record, encode_header
+from registry.dataplane.paths import PackKey, pack_folder, pack_name
+
+
+def new_key(domain: DomainId) -> PackKey:
+    return PackKey(domain, uuid.uuid4().bytes)
+
+
+class PackWriter:
+    """Owner of one unfinished pack: an exclusive `flock` on its file says so to every other process.
+
+    Used by one thread at a time. Records gather in memory until `flush`. After an error what was not synced
+    is cut off, and the pack takes no more.
+    """
+
+    def __init__(self, tree: Tree, key: PackKey, role: Role, chunker: Chunker = NO_CHUNKER) -> None:
+        """Make the file of a pack that the index knows already, so that no crash leaves an unknown one."""
+        self.key = key
+        self._tree = tree
+        self.broken = False
+        self._fd = self._make()
+        self.entries: list[Entry] = []
+        #: Payload bytes that something may need one day no more: all but those of tombstones.
+        self.payload = 0
+        head = Head(key.id, key.domain, role, time.time_ns() // 1000, chunker)
+        self._gathered: list[bytes] = [encode_head(head)]
+        self._gathering = HEAD
+        self._written = self._synced = 0
+
+    def _make(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self._tree.folder(pack_folder(self.key.domain), make=True) as folder:
+            fd = os.open(pack_name(self.key.id), flags, 0o600, dir_fd=folder)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.fsync(folder)
+            except BaseException:
+                os.close(fd)
+                raise
+        return fd
+
+    @property
+    def size(self) -> int:
+        """Bytes of head and records, gathered ones included."""
+        return self._written + self._gathering
+
+    def add(self, record: Record, payload: bytes) -> int:
+        """Gather a record and return its offset; large gatherings are written."""
+        offset = self.size
+        self.entries.append(entry_of(record, offset))
+        self.payload += _payload(record)
+        self._gathered += (encode_header(self.key.id, record), payload)
+        self._gathering += HEADER + len(payload)
+        if self._gathering >= LARGEST_PIECE:
+            self.flush()
+        return offset
+
+    def flush(self) -> None:
+        """Write what is gathered. Raises OSError, and what was not synced is gone then."""
+        data = memoryview(b"".join(self._gathered))
+        self._gathered, self._gathering = [], 0
+        self._write(data)
+
+    def _write(self, data: memoryview) -> None:
+        done = 0
+        try:
+            while done < len(data):
+                done += os.pwrite(self._fd, data[done : done + LARGEST_PIECE], self._written + done)
+        except OSError:
+            self._cut()
+            raise
+        self._written += done
+
+    def sync(self) -> None:
+        """Make everything added durable. Raises OSError, and what was not synced is gone then."""
+        self.flush()
+        try:
+            os.fdatasync(self._fd)
+        except OSError:
+            self._cut()
+            raise
+        self._synced = self._written
+
+    def _cut(self) -> None:
+        self.broken = True
+        self._gathered, self._gathering = [], 0
+        with suppress(OSError):
+            os.ftruncate(self._fd, self._synced)
+        self._written = self._synced
+        self.entries = [entry for entry in self.entries if entry.offset < self._synced]
+        self.payload = sum(map(_payload, self.entries))
+
+    def finish(self) -> int:
+        """Write footer and trailer durably and return the size of the file. Raises OSError."""
+        self.flush()
+        self._write(memoryview(encode_footer(self.key.id, self._written, self.entries)))
+        self.sync()
+        return self._written
+
+    def abandon(self) -> None:
+        """Delete the file: for jobs, whose originals are all still there."""
+        with suppress(OSError), self._tree.folder(pack_folder(self.key.domain)) as folder:
+            os.unlink(pack_name(self.key.id), dir_fd=folder)
+        self.close()
+
+    def close(self) -> None:
+        """Unlock and close. Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _payload(record: Record | Entry) -> int:
+    return 0 if record.kind is Kind.TOMBSTONES else record.stored

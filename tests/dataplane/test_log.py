@@ -1,0 +1,178 @@
+"""The log of tiny blobs: many share a sync, a failing disk harms nothing, packs fill and close."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId
+from registry.contract.errors import ErrorKind, StoreError
+from registry.dataplane import DataPlaneSettings, rebuild_index
+from tests.dataplane.packed import SMALL, loose_files, open_small, pack_files
+from tests.dataplane.support import body, content_of, new_stage, open_engine, read_all
+
+
+async def test_many_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_small(tmp_path)
+    await store.put(DEFAULT_DOMAIN, b"begun")
+    real, syncs = os.fdatasync, 0
+
+    def counted(fd: int) -> None:
+        nonlocal syncs
+        syncs += 1
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", counted)
+    blobs = [b"blob %d" % number for number in range(200)]
+    contents = await asyncio.gather(*(store.put(DEFAULT_DOMAIN, blob) for blob in blobs))
+    assert 0 < syncs < 30
+    for content, blob in zip(contents, blobs, strict=True):
+        assert await store.get(DEFAULT_DOMAIN, content.blake3, 100) == blob
+    await store.close()
+
+
+async def test_tiny_is_by_size_for_puts_and_uploads(tmp_path: Path) -> None:
+    store = open_small(tmp_path)
+    for size, loose in ((2000, 0), (2001, 2)):
+        await store.put(DEFAULT_DOMAIN, bytes(size))
+        stage = new_stage()
+        await store.append(stage, 0, body(b"\1" * size))
+        await store.commit(stage, None)
+        assert len(loose_files(tmp_path)) == loose
+        assert await read_all(store, content_of(b"\1" * size)) == b"\1" * size
+    await store.close()
+
+
+async def test_the_same_at_once_is_stored_once(tmp_path: Path) -> None:
+    store = open_small(tmp_path)
+    await asyncio.gather(*(store.put(DEFAULT_DOMAIN, b"same") for _ in range(50)))
+    await store.put(DEFAULT_DOMAIN, b"same")
+    used = await store.use()
+    assert (used.objects, used.content) == (1, 4)
+    await store.close()
+
+
+async def test_two_processes_that_store_the_same_at_once_leave_nothing_when_it_is_removed(
+    tmp_path: Path,
+) -> None:
+    one, two = open_small(tmp_path), open_small(tmp_path)
+    for number in range(5):
+        data = b"same %d" % number
+        await asyncio.gather(one.put(DEFAULT_DOMAIN, data), two.put(DEFAULT_DOMAIN, data))
+        assert await two.remove(DEFAULT_DOMAIN, content_of(data).blake3) in (6, 12)
+    await one.close()
+    await two.close()
+    rebuild_index(tmp_path, settings=SMALL)
+    store = open_small(tmp_path)
+    assert [found async for found in store.contents()] == []
+    await store.close()
+
+
+async def test_full_packs_are_closed_and_few(tmp_path: Path) -> None:
+    store = open_small(tmp_path)
+    other = DomainId("other")
+    blobs = [os.urandom(1000) for _ in range(1000)]
+    await asyncio.gather(*(store.put(DEFAULT_DOMAIN, blob) for blob in blobs))
+    await store.put(other, b"x")
+    assert 4 <= len(pack_files(tmp_path)) <= 6
+    for blob in blobs[::100]:
+        assert await read_all(store, content_of(blob)) == blob
+    await store.close()
+    total = sum(path.stat().st_size for path in pack_files(tmp_path))
+    assert total < 1000 * (1000 + 160) + 2000
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOSPC, ErrorKind.STORAGE_FULL), (errno.EIO, ErrorKind.UNAVAILABLE)],
+)
+async def test_a_failing_disk_is_told_and_what_it_lost_is_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, kind: ErrorKind
+) -> None:
+    store = open_small(tmp_path)
+    kept = await store.put(DEFAULT_DOMAIN, b"kept")
+    real: Callable[..., Any] = getattr(os, call)
+
+    def failing(*args: Any) -> Any:
+        raise OSError(number, "injected")
+
+    stage = new_stage()
+    await store.append(stage, 0, body(b"lost too"))
+    monkeypatch.setattr(os, call, failing)
+    for work in (store.put(DEFAULT_DOMAIN, b"lost"), store.commit(stage, None)):
+        with pytest.raises(StoreError) as refused:
+            await work
+        assert refused.value.kind is kind
+    monkeypatch.setattr(os, call, real)
+    assert (await store.staged(stage)).offset == 8
+    with pytest.raises(StoreError) as absent:
+        await store.size(DEFAULT_DOMAIN, content_of(b"lost").blake3)
+    assert absent.value.kind is ErrorKind.CONTENT_UNKNOWN
+    assert await store.commit(stage, None) == content_of(b"lost too")
+    await store.close()
+    rebuild_index(tmp_path, settings=SMALL)
+    again = open_small(tmp_path)
+    found = {address async for _, address, _ in again.contents()}
+    assert found == {kept.blake3, content_of(b"lost too").blake3}
+    await again.close()
+
+
+async def test_writes_cancelled_while_they_wait_are_whole(tmp_path: Path) -> None:
+    store = open_small(tmp_path)
+    for turns in range(8):
+        data = b"turn %d" % turns
+        task = asyncio.create_task(store.put(DEFAULT_DOMAIN, data))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await store.put(DEFAULT_DOMAIN, data) == content_of(data)
+        assert await read_all(store, content_of(data)) == data
+    await store.close()
+
+
+async def test_descriptors_of_packs_are_bounded(tmp_path: Path) -> None:
+    few = replace(SMALL, pack_files=3, pack_bytes=3000)
+    store = open_engine("local", tmp_path, few)
+    contents = [await store.put(DEFAULT_DOMAIN, os.urandom(1500)) for _ in range(20)]
+    opened = [await store._driver.open(_key(content.blake3.hex)) for content in contents[:6]]
+    for content in contents * 2:
+        await read_all(store, content)
+    packs = [path for path in _open_packs() if str(tmp_path) in path]
+    assert len(packs) <= 3 + 6 + 1
+    for blob in opened:
+        assert len(await blob.read(0, 1500)) == 1500
+        blob.close()
+        blob.close()
+    await store.close()
+
+
+def _key(hexadecimal: str) -> Any:
+    from registry.dataplane.drivers.port import Area, ObjectKey
+
+    return ObjectKey(Area.CONTENT, DEFAULT_DOMAIN, hexadecimal)
+
+
+def _open_packs() -> list[str]:
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(os.readlink(entry))
+        except FileNotFoundError:
+            continue
+    return [path for path in found if path.endswith(".pack")]
+
+
+async def test_nothing_is_tiny_where_a_setting_says_so(tmp_path: Path) -> None:
+    store = open_engine("local", tmp_path, DataPlaneSettings(tiny_bytes=-1))
+    await store.put(DEFAULT_DOMAIN, b"")
+    assert (len(loose_files(tmp_path)), len(pack_files(tmp_path))) == (1, 0)
+    await store.close()
