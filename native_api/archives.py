@@ -26,7 +26,7 @@ from registry.http.send import send_bytes
 Entry = tuple[FileEntry, Reading]
 
 #: So many files are looked at before the first byte leaves; to look at more would hold it up by seconds.
-_CHECKED = 1000
+CHECKED = 1000
 
 _MODE = 0o644
 _BLOCK = tarfile.BLOCKSIZE
@@ -97,7 +97,7 @@ async def zip_pieces(entries: AsyncIterable[Entry]) -> AsyncGenerator[bytes, Non
 
 async def _check(session: Session, package: Package) -> None:
     """Refuse what cannot be whole before its first byte. Raises as `Blobs.get`, and RESTORE_REQUIRED."""
-    for file in package.files[:_CHECKED]:
+    for file in package.files[:CHECKED]:
         reading = await session.blobs.get(package.repository, file.digest)
         opened = await reading.open_file()
         if opened is not None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from native_api import Limits
-from native_api.archives import Entry, tar_pieces, zip_pieces
+from native_api.archives import CHECKED, Entry, tar_pieces, zip_pieces
 from registry.contract.dataplane import OpenFile
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.model import FileEntry
@@ -85,14 +85,32 @@ async def test_a_package_of_no_files_is_an_empty_archive(world: World, kind: str
         assert zipfile.ZipFile(io.BytesIO(answer.content)).namelist() == []
 
 
+def cut_short(folder: Path, size: int) -> None:
+    """Truncate the stored content of that size."""
+    (found,) = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size == size)
+    found.write_bytes(b"cut")
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+async def test_bytes_that_are_lost_are_told_before_the_first_byte(
+    world: World, tmp_path: Path, kind: str
+) -> None:
+    await world.put_package("app:v1", {"a": b"a" * 600_000, "b": b"b" * 600_001})
+    cut_short(tmp_path / "content", 600_001)
+    answer = await world.http.get(f"{PACKAGES}/app:v1/archive.{kind}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 async def test_bytes_that_go_missing_midway_break_the_connection(
     world: World, tmp_path: Path, kind: str
 ) -> None:
-    await world.put_package("app:v1", {"a": b"a" * 600_000, "b": b"b" * 600_000})
-    for path in (tmp_path / "content").rglob("*"):
-        if path.is_file() and path.stat().st_size == 600_000 and path.read_bytes()[:1] == b"b":
-            path.write_bytes(b"b" * 10)
+    # What comes after the files that are looked at first is found lost when its turn comes.
+    small, large = await world.put_content(b"a"), await world.put_content(b"b" * 600_001)
+    files = [{"relative_path": f"a/{number:04}", "content_address": small} for number in range(CHECKED)]
+    files.append({"relative_path": "b", "content_address": large})
+    assert (await world.http.put(f"{PACKAGES}/app:v1", json={"files": files})).status_code == 201
+    cut_short(tmp_path / "content", 600_001)
     with pytest.raises(httpx.RemoteProtocolError):
         await world.http.get(f"{PACKAGES}/app:v1/archive.{kind}")
     assert (await world.http.get(f"{PACKAGES}/app:v1")).status_code == 200
