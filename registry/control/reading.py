@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from registry.contract.dataplane import DataPlane, DomainId, OpenFile
+from registry.contract.dataplane import DomainId, OpenFile
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import recording
@@ -18,7 +18,8 @@ from registry.control.sql.lookups import AWAY, MISSING, BlobRow
 class StoredReading:
     """Implements `registry.contract.model.Reading` over the data plane.
 
-    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11).
+    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11). Bytes
+    that turn out lost or corrupt when they are read are told as `open_reading` does it.
     """
 
     digest: Digest
@@ -26,18 +27,31 @@ class StoredReading:
     domain: DomainId
     address: Digest
     away: bool
-    dataplane: DataPlane
+    core: Core
+    actor: str
 
     async def open_file(self) -> OpenFile | None:
         if self.away:
             raise recording.restore_required(self.address)
-        return await self.dataplane.open_file(self.domain, self.address)
+        try:
+            return await self.core.dataplane.open_file(self.domain, self.address)
+        except StoreError as error:
+            await self._tell(error)
+            raise
 
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         if self.away:
             raise recording.restore_required(self.address)
-        async for piece in self.dataplane.read(self.domain, self.address, start, length):
-            yield piece
+        try:
+            async for piece in self.core.dataplane.read(self.domain, self.address, start, length):
+                yield piece
+        except StoreError as error:
+            await self._tell(error)
+            raise
+
+    async def _tell(self, error: StoreError) -> None:
+        if error.kind is ErrorKind.CONTENT_UNKNOWN:
+            await _tell_lost(self.core, self.actor, self.domain, self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ async def open_reading(
                 core, actor, blob.domain, blob.address, "absent or cut short when read"
             )
             raise absence(absent, digest) from error
-    return StoredReading(digest, blob.size, blob.domain, blob.address, blob.state == AWAY, core.dataplane)
+    return StoredReading(digest, blob.size, blob.domain, blob.address, blob.state == AWAY, core, actor)
 
 
 async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, limit: int) -> bytes | None:
@@ -94,21 +108,24 @@ async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, 
                 raise
         elif error.kind is not ErrorKind.CONTENT_UNKNOWN:
             raise
-        await _set_aside(core, domain, address)
-        await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
+        await _tell_lost(core, actor, domain, address)
         return None
     core.manifest_cache.add(domain, address, data)
     return data
 
 
-async def _set_aside(core: Core, domain: DomainId, address: Digest) -> None:
-    """Move corrupt bytes away: with the right length they would be taken for those that a push brings."""
+async def _tell_lost(core: Core, actor: str, domain: DomainId, address: Digest) -> None:
+    """Write down that a read found bytes absent or corrupt.
+
+    Corrupt ones are moved away: with the right length they would be taken for those that a push brings.
+    """
     try:
         if (await core.dataplane.verify(domain, address)).fault is not None:
             await core.dataplane.quarantine(domain, address)
     except StoreError as error:
         if error.kind is not ErrorKind.CONTENT_UNKNOWN:
             raise
+    await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
 
 
 async def _has_grown(core: Core, domain: DomainId, address: Digest, limit: int) -> bool:

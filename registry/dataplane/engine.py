@@ -178,7 +178,7 @@ class Engine:
         self, domain: DomainId, address: Digest, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
         with Translated():
-            blob = await self._driver.open(object_key(domain, address))
+            blob = await self._open(domain, address)
         try:
             if not 0 <= start <= blob.size:
                 raise StoreError(
@@ -219,7 +219,7 @@ class Engine:
 
     async def open_file(self, domain: DomainId, address: Digest) -> OpenFile | None:
         with Translated():
-            blob = await self._driver.open(object_key(domain, address))
+            blob = await self._open(domain, address)
             if blob.fd is not None:
                 return OpenBlob(blob.fd, blob)
             blob.close()
@@ -372,6 +372,21 @@ class Engine:
             hasher = await hash_all(self._workers, hold, hold.found.length, wanted)
         self._running.keep(key, hold.found.revision, hasher)
         return hasher
+
+    async def _open(self, domain: DomainId, address: Digest) -> OpenObject:
+        """Open to give bytes away, whole blobs verified first where that is set. Raises Missing, Corrupt."""
+        blob = await self._driver.open(object_key(domain, address))
+        if not self._settings.verify_reads or blob.fd is None:
+            return blob
+        try:
+            hasher = await hash_all(self._workers, blob, blob.size, (Algorithm.BLAKE3,))
+            found = hasher.digests()[Algorithm.BLAKE3]
+            if not found.matches(address):
+                raise Corrupt(f"the bytes held are {found}")
+        except BaseException:
+            blob.close()
+            raise
+        return blob
 
     async def _read_all(
         self, domain: DomainId, address: Digest, algorithm: Algorithm

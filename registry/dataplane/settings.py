@@ -62,6 +62,10 @@ class DataPlaneSettings:
     rewrite_grace: float = 3600.0
     """Seconds that a pack is left alone after something in it died, so that who was just reading it ends."""
 
+    verify_reads: bool = False
+    """Read a whole blob through and compare it before its first byte leaves, which costs about 0.25 s of CPU
+    a GiB and that long a wait. What is in packs is verified in any case, chunk by chunk."""
+
     operations: int = 128
     """Driver operations under way at once; others wait their turn, so that a slow medium gathers no crowd."""
 

@@ -40,7 +40,11 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
     Raises StoreError and OSError with a sentence when the store cannot be opened.
     """
     row = board.row(worker)
-    plane_settings = DataPlaneSettings(buffer_budget=settings.limits.buffer_bytes, observer=row.storage)
+    plane_settings = DataPlaneSettings(
+        buffer_budget=settings.limits.buffer_bytes,
+        verify_reads=settings.care.verify_reads,
+        observer=row.storage,
+    )
     dataplane = open_local(settings.server.data, settings=plane_settings)
     try:
         store = await open_store(

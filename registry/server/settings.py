@@ -182,6 +182,9 @@ class Care:
     scrub_age: float = _setting(
         30 * 24 * 3600.0, DURATION, "Content is read again when its last verification is older than this."
     )
+    verify_reads: bool = _setting(
+        False, FLAG, "Read a whole blob through and compare it before its first byte is sent."
+    )
 
 
 @dataclass(frozen=True, slots=True)
