@@ -8,7 +8,7 @@ So may NAME_INVALID and DIGEST_INVALID for a domain, stage id or address that mu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, Protocol
@@ -282,6 +282,10 @@ class DataPlane(Protocol):
         """
         ...
 
+    async def loose(self, domain: DomainId, addresses: Sequence[Digest]) -> list[Digest]:
+        """Which of `addresses` are kept as files of their own: those that packing could take."""
+        ...
+
     def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
         """Free the dead bytes of packs that have a part of at least `threshold` (0 to 1) of them.
 
@@ -292,6 +296,12 @@ class DataPlane(Protocol):
 
     async def use(self) -> StorageUse:
         """Bytes held on the medium. May walk the store; for reports, not for requests."""
+        ...
+
+    async def dead(self, threshold: float | None = None) -> int:
+        """Bytes of records in packs that nothing needs, in packs that have a part of `threshold` (0 to 1) of
+        them: what `rewrite` would free once its grace is over. 0 counts all. Cheap enough for metrics.
+        """
         ...
 
     async def check_writable(self) -> None:

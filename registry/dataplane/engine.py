@@ -7,7 +7,7 @@ drivers/staging.py. The engine adds digests, claims, and the contract's errors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -64,6 +64,10 @@ class Maintenance(Protocol):
     ) -> AsyncGenerator[Packed, None]: ...
 
     def rewrite(self, threshold: float, grace: float) -> AsyncGenerator[Rewritten, None]: ...
+
+    async def loose(self, domain: DomainId, addresses: Sequence[Digest]) -> list[Digest]: ...
+
+    async def dead(self, threshold: float) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,12 @@ class Engine:
     ) -> AsyncIterator[Packed]:
         return self._each(None if self._jobs is None else self._jobs.pack(packing, chosen))
 
+    async def loose(self, domain: DomainId, addresses: Sequence[Digest]) -> list[Digest]:
+        if self._jobs is None:
+            return []
+        with Translated():
+            return await self._jobs.loose(domain, addresses)
+
     def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
         least = self._settings.rewrite_threshold if threshold is None else threshold
         quiet = self._settings.rewrite_grace if grace is None else grace
@@ -293,6 +303,12 @@ class Engine:
             held = await self._driver.usage()
             staged = sum([info.length async for _, info in self._driver.stages()])
             return StorageUse(held.content, staged, await self._driver.free(), held.objects, held.dead)
+
+    async def dead(self, threshold: float | None = None) -> int:
+        if self._jobs is None:
+            return 0
+        with Translated():
+            return await self._jobs.dead(self._settings.rewrite_threshold if threshold is None else threshold)
 
     async def check_writable(self) -> None:
         with self._changing():

@@ -421,3 +421,20 @@ async def test_many_small_packs_become_one(tmp_path: Path) -> None:
     for number, content in enumerate(contents):
         assert await read_all(store, content) == b"blob %d" % number
     await store.close()
+
+
+async def test_what_is_loose_and_what_is_dead_is_told(store: Engine) -> None:
+    kept, gone = [await store.put(DEFAULT_DOMAIN, text(100_000, seed)) for seed in (1, 2)]
+    addresses = [kept.blake3, gone.blake3]
+    assert await store.loose(DEFAULT_DOMAIN, addresses) == addresses
+    assert await store.loose(OTHER, addresses) == []
+    await packed(store)
+    assert await store.loose(DEFAULT_DOMAIN, addresses) == []
+    assert await store.dead(0) == 0
+    freed = await store.remove(DEFAULT_DOMAIN, gone.blake3)
+    assert freed > 0
+    assert await store.dead(0) >= freed
+    assert await store.dead(1.0) == 0
+    assert await store.dead(0.1) == await store.dead(0)
+    await rewritten(store)
+    assert await store.dead(0) == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from registry.dataplane.drivers.port import Area, Transient
 from registry.dataplane.packs.packing import PackingJob
 from registry.dataplane.packs.rewriting import RewritingJob
 from registry.dataplane.packs.store import Packs
+from registry.dataplane.paths import object_key, object_place
 from registry.dataplane.workers import Workers
 
 T = TypeVar("T")
@@ -66,10 +68,31 @@ class Jobs:
                 job.abandon()
                 self._running = None
 
+    async def loose(self, domain: DomainId, addresses: Sequence[Digest]) -> list[Digest]:
+        """Those that are files of their own."""
+        return await self._workers.run(lambda: [one for one in addresses if self._is_loose(domain, one)])
+
+    async def dead(self, threshold: float) -> int:
+        """Payload bytes that nothing needs, of packs that have that part of them."""
+        rows = await self._workers.run(self._packs.index.packs)
+        return sum(
+            row.payload - row.live for row in rows if row.payload - row.live >= threshold * row.payload
+        )
+
     def close(self) -> None:
         """Give up a job that nobody iterates any more. Called when the workers are closed. Idempotent."""
         if self._running is not None:
             self._running.abandon()
+
+    def _is_loose(self, domain: DomainId, address: Digest) -> bool:
+        path, name = object_place(object_key(domain, address))
+        try:
+            os.stat("/".join((*path, name)), dir_fd=self._packs.tree.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise classify("size", error) from error
+        return True
 
     def _only(self, alone: bool) -> None:
         if not alone:
