@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from registry.contract.dataplane import DataPlane
 from registry.contract.errors import StoreError
 from registry.control import healing
 from registry.control.core import HOUR, Core
+from registry.control.pacing import Pace
 from registry.control.sql import Connection, lookups, progress, verifying
 from registry.control.sql.lookups import PRESENT
 from registry.control.sql.transaction import Transaction
@@ -34,10 +34,6 @@ _SAVE_PAGES = 40
 #: Passes begin no sooner after each other, whatever could not be read.
 _REST = HOUR
 _PARALLEL = 4
-#: An object costs at least as much of the rate as a disk needs to find it.
-_LEAST = 4096
-#: So much may be read before the first pause.
-_BURST_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -61,24 +57,6 @@ class ScrubState:
     contents: int
     bytes: int
     missing: int
-
-
-class Pace:
-    """Holds readers to so many bytes a second."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._from = time.monotonic()
-        self._used = 0.0
-
-    async def spend(self, size: int) -> None:
-        """Wait until another `size` bytes may be read."""
-        self._used += max(size, _LEAST) / self._rate
-        ahead = self._from + self._used - time.monotonic()
-        if ahead < 0:
-            self._from -= ahead  # what was not used is not saved up
-        elif ahead > _BURST_SECONDS:
-            await asyncio.sleep(ahead - _BURST_SECONDS)
 
 
 async def is_due(core: Core, every: int) -> bool:

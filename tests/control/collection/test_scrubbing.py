@@ -11,7 +11,8 @@ from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.control import scrubbing
 from registry.control.core import DAY, HOUR
 from registry.control.fsck import fsck
-from registry.control.scrubbing import Pace, Scrubbed
+from registry.control.pacing import Pace
+from registry.control.scrubbing import Scrubbed
 from registry.control.work import hold
 from registry.dataplane import open_memory
 from tests.control.collection.world import LATER, World, manifest, open_world
