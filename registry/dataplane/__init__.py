@@ -19,23 +19,50 @@ from registry.dataplane.drivers.opening import forget_index, open_packed
 from registry.dataplane.drivers.port import DriverError
 from registry.dataplane.engine import Engine
 from registry.dataplane.failures import store_error
+from registry.dataplane.sealing.keyring import KeyRing, KeyState
+from registry.dataplane.sealing.providers import (
+    CommandProvider,
+    KeyName,
+    KeyProvider,
+    LocalProvider,
+    environment_provider,
+    file_provider,
+)
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
-__all__ = ["DataPlaneSettings", "open_local", "open_memory", "rebuild_index"]
+__all__ = [
+    "CommandProvider",
+    "DataPlaneSettings",
+    "KeyName",
+    "KeyProvider",
+    "KeyRing",
+    "KeyState",
+    "LocalProvider",
+    "environment_provider",
+    "file_provider",
+    "open_local",
+    "open_memory",
+    "rebuild_index",
+]
 
 _DEFAULTS = DataPlaneSettings()
 
 
-def open_local(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:
+def open_local(
+    root: Path, *, settings: DataPlaneSettings = _DEFAULTS, keys: KeyRing | None = None
+) -> DataPlane:
     """Open the store in folder `root`, making it when absent. Several processes may open one store at once.
+
+    `keys` says which domains are sealed and has their keys: a `KeyRing` of the same folder. Without, nothing
+    is sealed, and domains that are can be neither read nor written.
 
     Raises StoreError INTERNAL when its format is unknown or damaged (the message says what to do), and
     OSError when the folder cannot be used.
     """
     workers = Workers(settings.threads)
     try:
-        driver = open_packed(root, workers, settings)
+        driver = open_packed(root, workers, settings, keys)
     except DriverError as error:
         workers.close()
         raise store_error(error) from error
@@ -46,15 +73,19 @@ def open_local(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> DataPl
     return Engine(guarded, workers, settings, "local", driver.jobs)
 
 
-def rebuild_index(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> None:
+def rebuild_index(
+    root: Path, *, settings: DataPlaneSettings = _DEFAULTS, keys: KeyRing | None = None
+) -> None:
     """Make the content index of the store in `root` anew from its packs. Nobody may have the store open.
+
+    Of sealed domains it needs the `keys`.
 
     Raises StoreError UNAVAILABLE when somebody has, and what `open_local` raises.
     """
     workers = Workers(1)
     try:
         forget_index(root)
-        open_packed(root, workers, settings).close()
+        open_packed(root, workers, settings, keys).close()
     except DriverError as error:
         raise store_error(error) from error
     finally:

@@ -6,7 +6,16 @@ from types import TracebackType
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.claims import busy
-from registry.dataplane.drivers.port import Busy, Corrupt, DriverError, Full, Missing, Moved, Transient
+from registry.dataplane.drivers.port import (
+    Busy,
+    Corrupt,
+    DriverError,
+    Erased,
+    Full,
+    Missing,
+    Moved,
+    Transient,
+)
 
 #: Seconds after which a client may try again when the medium cannot now.
 RETRY_AFTER = 5
@@ -22,8 +31,8 @@ def offset_mismatch(length: int) -> StoreError:
 
 def store_error(error: DriverError) -> StoreError:
     """The one place where driver errors become `StoreError`s."""
-    if isinstance(error, Missing | Corrupt):
-        return _unknown(error)
+    if isinstance(error, Missing | Corrupt | Erased):
+        return _unreadable(error)
     if isinstance(error, Moved):
         return offset_mismatch(error.length)
     if isinstance(error, Busy):
@@ -41,7 +50,9 @@ def store_error(error: DriverError) -> StoreError:
     return StoreError(ErrorKind.INTERNAL, f"the storage failed ({error})")
 
 
-def _unknown(error: Missing | Corrupt) -> StoreError:
+def _unreadable(error: Missing | Corrupt | Erased) -> StoreError:
+    if isinstance(error, Erased):
+        return StoreError(ErrorKind.ERASED, f"that content was erased ({error})")
     if isinstance(error, Missing):
         return StoreError(ErrorKind.CONTENT_UNKNOWN, "this store does not hold that content")
     return StoreError(

@@ -9,6 +9,7 @@
       packs/<domain>/<id>.pack            many records in one file (FORMAT.md); <id> is a UUID in 32 digits
       index/content.sqlite                where in the packs what is; made again from the packs when lost
       index/open, change, maintain        empty files to lock, see index/locks.py
+      keys/<domain>/<id>.key              data keys of sealed domains, wrapped; <id> are 32 digits
 
 Folders are 0700, files 0600.
 """
@@ -34,6 +35,7 @@ STAGING = "staging"
 PACKS = "packs"
 INDEX = "index"
 INDEX_FILE = "content.sqlite"
+KEYS = "keys"
 
 _PACK = re.compile(r"([0-9a-f]{32})\.pack")
 

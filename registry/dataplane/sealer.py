@@ -25,19 +25,12 @@ class Sealer(Protocol):
         ...
 
     def unseal(self, domain: DomainId, kind: int, digest: bytes, seal: int, stored: bytes) -> bytes:
-        """The payload again. Raises Corrupt when the bytes are not those sealed, Permanent without a key."""
+        """The payload again.
+
+        Raises Corrupt when the bytes are not those sealed, Erased when
+        the key was destroyed, Transient and Permanent where it cannot be had."""
         ...
 
-
-class PlainSealer:
-    """The sealer of stores that seal nothing."""
-
-    def seal(self, domain: DomainId, kind: int, digest: bytes, payload: bytes) -> tuple[int, bytes]:
-        return PLAIN, payload
-
-    def unseal(self, domain: DomainId, kind: int, digest: bytes, seal: int, stored: bytes) -> bytes:
-        if seal != PLAIN:
-            from registry.dataplane.drivers.port import Permanent
-
-            raise Permanent(f"a record of domain {domain} is sealed, and this store was opened without keys")
-        return stored
+    def at_hand(self, domain: DomainId, seal: int, stored: bytes) -> bool:
+        """Whether `unseal` needs nobody outside this process, and so no longer than it takes to compute."""
+        ...

@@ -14,7 +14,8 @@ from registry.dataplane.index.locks import LockFile
 from registry.dataplane.packs.jobs import Jobs
 from registry.dataplane.packs.store import Packs
 from registry.dataplane.paths import INDEX, INDEX_FILE
-from registry.dataplane.sealer import PlainSealer, Sealer
+from registry.dataplane.sealing.keyring import KeyRing
+from registry.dataplane.sealing.records import RecordSealer
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
@@ -23,18 +24,19 @@ def open_packed(
     root: Path,
     workers: Workers,
     settings: DataPlaneSettings,
-    sealer: Sealer | None = None,
+    keys: KeyRing | None = None,
     boot: str | None = None,
 ) -> PackedDriver:
     """Open the store in `root`; an older one becomes one of this format.
 
-    `boot` names this boot of the machine, by default as the kernel does. Raises StoreError,
-    DriverError, OSError.
+    `keys` are those of sealed domains; `boot` names this boot of the machine, by default as the kernel does.
+    Raises StoreError, DriverError, OSError.
     """
     inner = LocalDriver(root, workers, boot)
+    sealer = RecordSealer(keys or KeyRing(root))
     try:
         raise_format(root)
-        packs = Packs(root, inner.tree, inner.boot, workers, settings, sealer or PlainSealer())
+        packs = Packs(root, inner.tree, inner.boot, workers, settings, sealer)
         return PackedDriver(inner, packs, Jobs(inner, packs, workers))
     except BaseException:
         inner.close()

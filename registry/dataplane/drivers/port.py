@@ -47,6 +47,10 @@ class Corrupt(DriverError):  # noqa: N818 - the port's own words
     """What the medium holds there is surely not what was stored: the bytes are held back."""
 
 
+class Erased(DriverError):  # noqa: N818 - the port's own words
+    """What is held there was made unreadable for good: its key was destroyed."""
+
+
 class Full(DriverError):  # noqa: N818 - the port's own words
     """No room is left (disk, quota). What was there before is unharmed."""
 

@@ -50,8 +50,12 @@ class Records:
         check = digest if same and size is None else blake3_of(stored)
         return Record(kind, codec, seal, len(stored), raw, digest, check), stored
 
+    def at_hand(self, domain: DomainId, record: Record, stored: bytes) -> bool:
+        """Whether `decode` needs nobody outside this process."""
+        return self._sealer.at_hand(domain, record.seal, stored)
+
     def decode(self, domain: DomainId, record: Record, stored: bytes) -> bytes:
-        """The content of a record, verified. Raises Corrupt, Permanent."""
+        """The content of a record, verified. Raises Corrupt, Erased, Transient, Permanent."""
         if record.kind not in _SELF_DIGEST and blake3_of(stored) != record.check:
             raise Corrupt("the bytes held are not those that were stored")
         payload = self._sealer.unseal(domain, record.kind, record.digest, record.seal, stored)

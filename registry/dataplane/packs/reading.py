@@ -48,7 +48,9 @@ class PackReader:
     def at_once(self, place: Place, file: PackFile) -> bytes | None:
         """The same when it needs no waiting for the disk."""
         found = file.cached(place.offset, place.stored)
-        return None if found is None else self._records.decode(place.pack.domain, *found)
+        if found is None or not self._records.at_hand(place.pack.domain, *found):
+            return None
+        return self._records.decode(place.pack.domain, *found)
 
     def piece(self, domain: DomainId, digest: bytes) -> bytes:
         """A chunk or list by its digest. Raises Corrupt, also where there is none: something named it."""
