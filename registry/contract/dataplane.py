@@ -8,7 +8,7 @@ So may NAME_INVALID and DIGEST_INVALID for a domain, stage id or address that mu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, Protocol
@@ -273,7 +273,7 @@ class DataPlane(Protocol):
 
     def pack(
         self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None = None
-    ) -> AsyncIterator[Packed]:
+    ) -> AsyncGenerator[Packed, None]:
         """Move whole blobs into packs: all, or those `chosen`, as far as `packing` wants them.
 
         Online, in bounded memory, done when the iterator ends; each blob is told once it is moved. One
@@ -286,7 +286,9 @@ class DataPlane(Protocol):
         """Which of `addresses` are kept as files of their own: those that packing could take."""
         ...
 
-    def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
+    def rewrite(
+        self, threshold: float | None = None, grace: float | None = None
+    ) -> AsyncGenerator[Rewritten, None]:
         """Free the dead bytes of packs that have a part of at least `threshold` (0 to 1) of them.
 
         `grace` are the seconds that a pack is left alone after something in it died, for who still reads it;

@@ -5,6 +5,16 @@
 
 from registry.control.background import Care
 from registry.control.core import Limits, RepositoryPolicy, SystemClock, UuidIdentifiers
+from registry.control.pack_policy import PackPolicy
 from registry.control.store import Store, open_store
 
-__all__ = ["Care", "Limits", "RepositoryPolicy", "Store", "SystemClock", "UuidIdentifiers", "open_store"]
+__all__ = [
+    "Care",
+    "Limits",
+    "PackPolicy",
+    "RepositoryPolicy",
+    "Store",
+    "SystemClock",
+    "UuidIdentifiers",
+    "open_store",
+]

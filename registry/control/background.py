@@ -1,4 +1,4 @@
-"""What a store does by itself, beside requests: reap, collect, scrub."""
+"""What a store does by itself, beside requests: reap, collect, pack, scrub."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control import collection, reaper, scrubbing
+from registry.control import collection, packing, reaper, scrubbing
 from registry.control.core import DAY, HOUR, Core
 from registry.control.work import hold, load
 
 _LOG = logging.getLogger(__name__)
+
+#: Content (bytes) that is packed in one go. Between two, others may have the work.
+_PACK_TURN = 128 << 20
 
 #: How often it is looked whether something is due. All processes of a store look; one does it.
 _PULSE = 15.0
@@ -27,6 +30,10 @@ class Care:
     collect_every: int | None = HOUR
     #: Between two walks over all stored bytes in search of some that no row names.
     orphans_every: int = DAY
+    #: Between two passes over all content in search of what is to be packed.
+    pack_every: int | None = DAY
+    #: Bytes of content that are packed in a second, taken over minutes.
+    pack_rate: int = 32 * 1024 * 1024
     #: Bytes that the scrub reads in a second.
     scrub_rate: int | None = 16 * 1024 * 1024
     #: Content whose bytes were found right so recently is not read again.
@@ -50,6 +57,9 @@ class Background:
         if care.collect_every is not None:
             every, walks = care.collect_every, care.orphans_every
             jobs[collection.WORK] = _repeat(collection.WORK, lambda: _collect(core, every, walks))
+        if care.pack_every is not None:
+            often, pace = care.pack_every, care.pack_rate
+            jobs[packing.WORK] = _repeat(packing.WORK, lambda: _pack(core, often, pace))
         if care.scrub_rate is not None:
             rate, interval = care.scrub_rate, care.scrub_every
             jobs[scrubbing.WORK] = _repeat(scrubbing.WORK, lambda: _scrub(core, rate, interval))
@@ -79,6 +89,20 @@ async def _collect(core: Core, every: int, walks: int) -> None:
 
 def _next_collection(state: dict[str, Any], every: int) -> int:
     return int(state["finished_at"]) + every if state else 0
+
+
+async def _pack(core: Core, every: int, rate: int) -> None:
+    """One pass in turns, none of which keeps others from the work, or the processor, for long."""
+    if not await packing.is_due(core, every):
+        return
+    while True:
+        async with hold(core, packing.WORK) as work:
+            done = await packing.pack(work, limit=_PACK_TURN)
+        if done.blobs or done.faults:
+            _LOG.info("packed: %d bytes saved, %s", done.saved, done)
+        if done.finished:
+            return
+        await asyncio.sleep(done.bytes / rate)
 
 
 async def _scrub(core: Core, rate: int, interval: int) -> None:

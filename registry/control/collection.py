@@ -9,6 +9,7 @@ locked, no request waits for more than one small batch, and memory does not grow
 3. Content goes that no repository has (`content.removed`): absent from here on.
 4. Bytes that no row names are noted: a crash between a commit and its row left them.
 5. Bytes are deleted when they have been noted for long enough.
+6. Packs that have many dead bytes by now are rewritten.
 
 A crash between any two steps leaves bytes without a row, and a note of them that the next run goes on with.
 """
@@ -26,7 +27,7 @@ from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 from registry.contract.errors import StoreError
 from registry.contract.names import Repository
-from registry.control import arrival, retention
+from registry.control import arrival, retention, rewriting
 from registry.control.core import HOUR, SECOND, Core
 from registry.control.sql import holding, removals
 from registry.control.sql.removals import Removal
@@ -56,6 +57,8 @@ class Collected:
     """What a run did. `removed` content answers as absent now; `freed` bytes are off the medium.
 
     `waiting` is marked, and its bytes are deleted by a later run; `orphans` were found without a row.
+    `freed_bytes` are those of content: of what lay in packs they are dead there until the pack is rewritten,
+    and `rewritten_bytes` are what files of packs became smaller by.
     """
 
     manifests: int = 0
@@ -67,6 +70,7 @@ class Collected:
     freed_bytes: int = 0
     waiting: int = 0
     waiting_bytes: int = 0
+    rewritten_bytes: int = 0
 
 
 Progress = Callable[[Collected], None]
@@ -86,6 +90,7 @@ async def collect(
     if orphans:
         await _note_orphans(work, done, progress)
     await _free(work, done, progress, wait=wait)
+    done.rewritten_bytes = (await rewriting.rewrite(work)).freed
     left = await core.database.read(removals.waiting)
     done.waiting, done.waiting_bytes = left.objects, left.bytes
     await work.write(lambda tx: removals.forget_done(tx.connection, tx.now - HOUR))
@@ -98,6 +103,7 @@ async def collect(
             "removed": state.get("removed", 0) + done.removed,
             "freed": state.get("freed", 0) + done.freed,
             "freed_bytes": state.get("freed_bytes", 0) + done.freed_bytes,
+            "rewritten_bytes": state.get("rewritten_bytes", 0) + done.rewritten_bytes,
         }
     )
     return done

@@ -13,6 +13,7 @@ from registry.contract.model import Principal
 from registry.contract.names import Repository, Tag, subject_of_tag
 from registry.contract.ports import Clock, Identifiers
 from registry.control.cache import ByteCache
+from registry.control.pack_policy import NEVER, PackPolicy
 from registry.control.sql.database import Database
 
 SECOND = 1_000_000
@@ -64,6 +65,8 @@ class RepositoryPolicy:
     domain: DomainId = DEFAULT_DOMAIN
     #: Manifests without a tag, an index or a subject go when they have been seen so for so long; None: never.
     untagged_after: int | None = None
+    #: When its blobs are packed, and how.
+    pack: PackPolicy = NEVER
 
     def forbids_moving(self, tag: Tag) -> bool:
         return subject_of_tag(tag) is None and any(

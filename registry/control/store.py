@@ -10,7 +10,7 @@ from registry.contract.dataplane import DataPlane
 from registry.contract.model import Principal, StoreUsage
 from registry.contract.names import Repository
 from registry.contract.ports import Clock, Identifiers
-from registry.control import collection, scrubbing, usage, work
+from registry.control import collection, packing, scrubbing, usage, work
 from registry.control.access import Caller, allow_all
 from registry.control.background import Background, Care
 from registry.control.blobs import BlobService
@@ -49,12 +49,16 @@ class PrincipalSession:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The outcome of background work. `removed` contents and `freed_bytes` are since the beginning."""
+    """The outcome of background work. `removed` contents, `freed_bytes` and `rewritten_bytes` are since the
+    beginning, `dead_bytes` are in packs now."""
 
     now: int
     scrub: scrubbing.ScrubState
     removed: int
     freed_bytes: int
+    rewritten_bytes: int
+    dead_bytes: int
+    packed: packing.PackState
 
 
 class Store:
@@ -77,7 +81,7 @@ class Store:
         return await principal_named(self.core, name)
 
     def start_background(self, care: Care | None = None) -> None:
-        """Begin to reap, collect and scrub. One of several processes does each, the others stand by."""
+        """Begin to reap, collect, pack and scrub. One of several processes does each, the others stand by."""
         if self._background is None:
             self._background = Background(self.core, care or Care())
             self._background.start()
@@ -90,6 +94,9 @@ class Store:
             await scrubbing.state_of(self.core),
             int(state.get("removed", 0)),
             int(state.get("freed_bytes", 0)),
+            int(state.get("rewritten_bytes", 0)),
+            await self.core.dataplane.dead(0),
+            await packing.state_of(self.core),
         )
 
     async def check(self) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -44,6 +44,10 @@ class Work:
         result = await self.core.database.write(SYSTEM, fenced)
         self._proven = begun
         return result
+
+    async def prolong(self) -> None:
+        """Say that the work goes on. Raises UNAVAILABLE when another process has it now."""
+        await self.write(lambda tx: None)
 
     def proven_within(self, seconds: float) -> bool:
         """Whether the last write, which proved that we hold the work, began less than `seconds` ago."""
@@ -86,6 +90,29 @@ async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Wo
             await core.database.write(
                 SYSTEM, lambda tx: leases.release_work(tx.connection, name, token, tx.now)
             )
+
+
+async def patiently(begin: Callable[[], AsyncGenerator[T, None]], patience: float) -> AsyncGenerator[T, None]:
+    """The steps of a job of the data plane, waiting up to `patience` seconds for its turn.
+
+    `begin` makes the job, which raises UNAVAILABLE with its first step while another one runs.
+    """
+    until = time.monotonic() + patience
+    while True:
+        async with aclosing(begin()) as steps:
+            try:
+                first = await anext(steps)
+            except StopAsyncIteration:
+                return
+            except StoreError as error:
+                if error.kind is not ErrorKind.UNAVAILABLE or time.monotonic() >= until:
+                    raise
+            else:
+                yield first
+                async for step in steps:
+                    yield step
+                return
+        await asyncio.sleep(_PAUSE)
 
 
 async def _acquire(core: Core, name: str, holder: str) -> int | None:

@@ -284,7 +284,7 @@ class Engine:
 
     def pack(
         self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None = None
-    ) -> AsyncIterator[Packed]:
+    ) -> AsyncGenerator[Packed, None]:
         return self._each(None if self._jobs is None else self._jobs.pack(packing, chosen))
 
     async def loose(self, domain: DomainId, addresses: Sequence[Digest]) -> list[Digest]:
@@ -293,7 +293,9 @@ class Engine:
         with Translated():
             return await self._jobs.loose(domain, addresses)
 
-    def rewrite(self, threshold: float | None = None, grace: float | None = None) -> AsyncIterator[Rewritten]:
+    def rewrite(
+        self, threshold: float | None = None, grace: float | None = None
+    ) -> AsyncGenerator[Rewritten, None]:
         least = self._settings.rewrite_threshold if threshold is None else threshold
         quiet = self._settings.rewrite_grace if grace is None else grace
         return self._each(None if self._jobs is None else self._jobs.rewrite(least, quiet))
@@ -338,7 +340,7 @@ class Engine:
             if not self._active:
                 self._idle.set()
 
-    async def _each(self, steps: AsyncGenerator[T, None] | None) -> AsyncIterator[T]:
+    async def _each(self, steps: AsyncGenerator[T, None] | None) -> AsyncGenerator[T, None]:
         """The steps of a job. `close` waits for one under way, and the next is refused."""
         if steps is None:
             return

@@ -22,7 +22,7 @@ from registry.control.rebuild import rebuild
 from registry.control.sql import Connection, lookups, statements
 from registry.control.store import PrincipalSession
 from registry.control.work import hold
-from registry.dataplane import open_local
+from registry.dataplane import DataPlaneSettings, open_local
 
 A = Repository("team/a")
 B = Repository("team/b")
@@ -174,10 +174,11 @@ async def open_world(
     *,
     limits: Limits = LIMITS,
     policies: tuple[RepositoryPolicy, ...] = (),
+    dataplane_settings: DataPlaneSettings | None = None,
 ) -> AsyncIterator[World]:
     """The store of a folder and a database, new or not."""
     clock = MovableClock()
-    dataplane = open_local(folder / "content")
+    dataplane = open_local(folder / "content", settings=dataplane_settings or DataPlaneSettings())
     store = await open_store(dataplane, database, limits=limits, policies=policies, clock=clock)
     try:
         session = store.for_principal(await store.principal("tester"))
