@@ -13,13 +13,18 @@ from registry.control.core import Core
 from registry.control.sql import lookups
 from registry.control.sql.lookups import AWAY, MISSING, BlobRow
 
+#: Content up to this size (bytes) is read when it is asked for: that costs no more than to look whether it is
+#: there, and it is verified, and cached as manifests are.
+_SMALL = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class StoredReading:
     """Implements `registry.contract.model.Reading` over the data plane.
 
     Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11). Bytes
-    that turn out lost or corrupt when they are read are told as `open_reading` does it.
+    that turn out lost or corrupt when they are read are told as `open_reading` does it. `data` are
+    all the bytes, verified, of content of at most _SMALL bytes that is not away.
     """
 
     digest: Digest
@@ -29,10 +34,13 @@ class StoredReading:
     away: bool
     core: Core
     actor: str
+    data: bytes | None = None
 
     async def open_file(self) -> OpenFile | None:
         if self.away:
             raise recording.restore_required(self.address)
+        if self.data is not None:
+            return None
         try:
             return await self.core.dataplane.open_file(self.domain, self.address)
         except StoreError as error:
@@ -42,6 +50,9 @@ class StoredReading:
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         if self.away:
             raise recording.restore_required(self.address)
+        if self.data is not None:
+            yield self.data[start:] if length is None else self.data[start : start + length]
+            return
         try:
             async for piece in self.core.dataplane.read(self.domain, self.address, start, length):
                 yield piece
@@ -80,7 +91,12 @@ async def open_reading(
     """
     if blob.state == MISSING:
         raise absence(absent, digest)
-    if blob.state != AWAY:
+    data = None
+    if blob.state != AWAY and blob.size <= _SMALL:
+        data = await read_whole(core, actor, blob.domain, blob.address, _SMALL)
+        if data is None:
+            raise absence(absent, digest)
+    elif blob.state != AWAY:
         try:
             found = await core.dataplane.size(blob.domain, blob.address)
             if found != blob.size:
@@ -92,7 +108,8 @@ async def open_reading(
                 core, actor, blob.domain, blob.address, "absent or cut short when read"
             )
             raise absence(absent, digest) from error
-    return StoredReading(digest, blob.size, blob.domain, blob.address, blob.state == AWAY, core, actor)
+    away = blob.state == AWAY
+    return StoredReading(digest, blob.size, blob.domain, blob.address, away, core, actor, data)
 
 
 async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, limit: int) -> bytes | None:
