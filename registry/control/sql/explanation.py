@@ -23,10 +23,11 @@ WHERE rb.blob_id = :blob_id ORDER BY r.name LIMIT :limit
 """
 _NAMED_BY = """
 SELECT DISTINCT m.id, m.blob_id, o.digest
-FROM blob_digests n JOIN manifest_edges e ON e.repository_id = :repository_id AND e.digest = n.digest
+FROM blob_digests n CROSS JOIN manifest_edges e
 JOIN manifests m ON m.id = e.manifest_id
 JOIN blob_digests o ON o.blob_id = m.blob_id AND o.digest_algorithm = m.digest_algorithm
-WHERE n.blob_id = :blob_id ORDER BY m.id LIMIT :limit
+WHERE n.blob_id = :blob_id AND e.repository_id = :repository_id AND e.digest = n.digest
+ORDER BY m.id LIMIT :limit
 """
 _TAGS = "SELECT name FROM tags WHERE manifest_id = :manifest_id ORDER BY name LIMIT :limit"
 _SUBJECT = "SELECT subject_digest FROM manifests WHERE id = :manifest_id"

@@ -18,11 +18,11 @@ from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 from registry.contract.names import Repository
 
-#: `rb` is reached: it is a manifest, or a manifest of its repository names it by any digest.
+#: `rb` is reached: it is a manifest, or a manifest of its repository names it by any digest. CROSS JOIN keeps
+#: SQLite to this order: by itself it may go through all edges of the repository instead.
 REACHED = """(rb.as_manifest OR EXISTS (
-    SELECT 1 FROM blob_digests n
-    JOIN manifest_edges e ON e.repository_id = rb.repository_id AND e.digest = n.digest
-    WHERE n.blob_id = rb.blob_id))"""
+    SELECT 1 FROM blob_digests n CROSS JOIN manifest_edges e
+    WHERE n.blob_id = rb.blob_id AND e.repository_id = rb.repository_id AND e.digest = n.digest))"""
 
 _LEASED = """EXISTS (SELECT 1 FROM content_leases l
     WHERE l.domain = b.domain AND l.content_address = b.content_address AND l.expires_at > :now)"""
@@ -78,10 +78,10 @@ def _by_subject(digest: str) -> str:
 
 _NEEDED = f"""({_LEASED}
     OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND NOT ({_WEAK}))
-    OR EXISTS (SELECT 1 FROM blob_digests n
-        JOIN manifest_edges e ON e.repository_id = m.repository_id AND e.digest = n.digest
+    OR EXISTS (SELECT 1 FROM blob_digests n CROSS JOIN manifest_edges e
         LEFT JOIN untagged_manifests eu ON eu.manifest_id = e.manifest_id
-        WHERE n.blob_id = m.blob_id AND eu.manifest_id IS NULL)
+        WHERE n.blob_id = m.blob_id AND e.repository_id = m.repository_id AND e.digest = n.digest
+            AND eu.manifest_id IS NULL)
     OR (m.subject_digest IS NOT NULL AND {_by_subject("m.subject_digest")})
     OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND {_WEAK}
         AND {_by_subject("'sha256:' || substr(t.name, 8, 64)")}))"""

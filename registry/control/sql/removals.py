@@ -23,7 +23,10 @@ PENDING, REMOVING, DONE = "pending", "removing", "done"
 #: For `Database.fetch_one`: the state of one removal, by address or SHA-256.
 REMOVAL = """
 SELECT state, since, domain, content_address, due_at FROM removals
-WHERE domain = :domain AND (content_address = :digest OR sha256 = :digest)
+WHERE domain = :domain AND content_address = :digest
+UNION ALL
+SELECT state, since, domain, content_address, due_at FROM removals
+WHERE domain = :domain AND sha256 = :digest
 """
 
 _STATE = "SELECT state FROM removals WHERE domain = :domain AND content_address = :content_address"
@@ -53,12 +56,18 @@ WHERE m.domain = :domain AND m.content_address IN ({places}) AND m.state <> 'don
 """
 
 _CLAIMABLE = """
-SELECT domain, content_address, size FROM removals m
-WHERE ((state = 'pending' AND due_at <= :now) OR (state = 'removing' AND since <= :stale))
-    AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.domain = m.domain
-                    AND b.content_address = m.content_address)
-ORDER BY state, due_at LIMIT :limit
-"""
+SELECT p.domain, p.content_address, p.size FROM (
+    SELECT m.domain, m.content_address, m.size FROM removals m
+    WHERE m.state = 'pending' AND m.due_at <= :now AND {unnamed} ORDER BY m.due_at LIMIT :limit) p
+UNION ALL
+SELECT s.domain, s.content_address, s.size FROM (
+    SELECT m.domain, m.content_address, m.size FROM removals m
+    WHERE m.state = 'removing' AND m.since <= :stale AND {unnamed} LIMIT :limit) s
+LIMIT :limit
+""".format(
+    unnamed="NOT EXISTS (SELECT 1 FROM blobs b WHERE b.domain = m.domain "
+    "AND b.content_address = m.content_address)"
+)
 
 _WAITING = "SELECT COUNT(*), COALESCE(SUM(size), 0), MIN(due_at) FROM removals WHERE state = 'pending'"
 
