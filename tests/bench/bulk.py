@@ -1,199 +1,205 @@
-"""Fill a store with very many tiny blobs and manifests, through the ledger, for measurements by hand.
+"""Fill a data folder with very many blobs, manifests, tags and referrers, through the ledger.
 
-    python -m tests.bench.bulk FOLDER --blobs 1000000 [--garbage 10] [--measure]
+The bytes go through the data plane and the rows through the ledger's own mutations, as a push has it; only
+the transactions are larger, and what a face or a client would cost is left out. The folder is one that
+`artifact-store serve --data FOLDER` opens, with everything in the repository `bulk/load`; garbage in it is a
+month old, so that a collection may take it. The same numbers give the same bytes, and every manifest's digest
+follows from its number (tests/bench/shape.py).
 
-Every blob is named by a manifest of its own, except for `--garbage` percent of them, which are nobody's and a
-month old. FOLDER is a data folder, which `artifact-store` opens. With --measure a collection and a scrub run
-while manifests are read one after another, and the figures are printed.
+examples:
+  python -m tests.bench.bulk FOLDER --blobs 1000000 --manifests 100000 --garbage 10
+                                          a million blobs of 1 KiB, a tenth of them nobody's
+  python -m tests.bench.bulk FOLDER --blobs 1000000 --manifests 1000000 --tags 1000000 --referrers 10000
+                                          a million tagged manifests, and 10,000 referrers of the first
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, Content
-from registry.contract.digest import Digest
+from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DataPlane
 from registry.contract.manifest import parse_manifest
-from registry.contract.names import Repository
-from registry.control import Store, SystemClock, collection, open_store, recording, scrubbing
-from registry.control.collection_plan import plan
-from registry.control.core import DAY, Limits
+from registry.contract.names import Repository, Tag
+from registry.control import Store, SystemClock, open_store, recording
+from registry.control.core import DAY
 from registry.control.manifest_storing import Incoming, store_manifest
 from registry.control.sql.transaction import Transaction
-from registry.control.store import PrincipalSession
-from registry.control.work import hold
 from registry.dataplane import open_local
-from tests.control.collection.world import EMPTY, manifest
+from tests.bench.report import add_output, parser_for, show
+from tests.bench.shape import EMPTY, Shape, batches, digest_of
 
-_REPOSITORY = Repository("bulk/tiny")
-_BATCH = 500
-_AT_ONCE = 64
-_READS = 3000
+REPOSITORY = Repository("bulk/load")
+_ACTOR = "bulk"
+#: Contents of one transaction.
+_BATCH = 2000
+_AT_ONCE = 256
+_AGE = 31 * DAY
+
+Progress = Callable[[str, int], None]
 
 
-class ShiftedClock:
-    """The machine's clock, some days ago or ahead."""
-
-    def __init__(self) -> None:
-        self.shift = 0
+class _Past:
+    """A clock of a month ago: what is filled in now is old enough for a collection."""
 
     def now(self) -> int:
-        return SystemClock().now() + self.shift
+        return SystemClock().now() - _AGE
 
 
-def blob(number: int) -> bytes:
-    return f"tiny blob {number:09d}".encode()
+async def fill(folder: Path, shape: Shape, progress: Progress = lambda _what, _count: None) -> None:
+    """Make a store in `folder` that has this shape. Raises ValueError when one is there already."""
+    dataplane = open_local(folder)
+    try:
+        store = await open_store(dataplane, folder / "ledger.sqlite", clock=_Past())
+        try:
+            if await store.core.database.head():
+                raise ValueError(f"{folder} holds a store already: name a folder that does not exist")
+            await _Loader(store, shape, progress).run()
+        finally:
+            await store.close()
+    finally:
+        await dataplane.close()
 
 
-async def fill(store: Store, blobs: int, garbage: int) -> None:
-    """Bytes first, then rows, as a push has it, in large batches."""
-    core = store.core
+class _Loader:
+    """Bytes of one batch are put while the rows of the one before are written."""
+
+    def __init__(self, store: Store, shape: Shape, progress: Progress) -> None:
+        self._core = store.core
+        self._shape = shape
+        self._progress = progress
+        self._writing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        shape = self._shape
+        await self._blobs([EMPTY])
+        for numbers in batches(shape.blobs, _BATCH):
+            await self._blobs([shape.blob(number) for number in numbers])
+            self._progress("blobs", numbers.stop)
+        for numbers in batches(shape.manifests, _BATCH):
+            tags = {number: [Tag(shape.tag(number)[0])] for number in numbers if number < shape.tags}
+            await self._manifests([(shape.manifest(number), tags.get(number, [])) for number in numbers])
+            self._progress("manifests", numbers.stop)
+        for numbers in batches(shape.tags - shape.manifests, _BATCH):
+            extra = [shape.tag(shape.manifests + number) for number in numbers]
+            await self._manifests([(shape.manifest(number), [Tag(name)]) for name, number in extra])
+            self._progress("more tags", numbers.stop)
+        for numbers in batches(shape.referrers, _BATCH):
+            await self._manifests([(shape.referrer(number), []) for number in numbers])
+            self._progress("referrers", numbers.stop)
+        await self._written()
+
+    async def _blobs(self, datas: Sequence[bytes]) -> None:
+        contents = await put_all(self._core.dataplane, datas)
+
+        def change(tx: Transaction) -> None:
+            target = recording.ensure_repository(tx, self._core, REPOSITORY)
+            for content in contents:
+                recording.link_blob(tx, target, recording.record_content(tx, DEFAULT_DOMAIN, content))
+
+        await self._write(change)
+
+    async def _manifests(self, each: Sequence[tuple[bytes, list[Tag]]]) -> None:
+        contents = await put_all(self._core.dataplane, [document for document, _ in each])
+
+        def change(tx: Transaction) -> None:
+            for (document, tags), content in zip(each, contents, strict=True):
+                incoming = Incoming(parse_manifest(document, None), content, content.sha256, None)
+                store_manifest(tx, self._core, REPOSITORY, incoming, tags)
+
+        await self._write(change)
+
+    async def _write(self, change: Callable[[Transaction], None]) -> None:
+        await self._written()
+        self._writing = asyncio.create_task(self._core.database.write(_ACTOR, change))
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await self._writing
+
+
+async def put_all(dataplane: DataPlane, datas: Sequence[bytes]) -> list[Content]:
+    """Store many small objects, a number of them at once."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def put(data: bytes) -> Content:
         async with turn:
-            return await core.dataplane.put(DEFAULT_DOMAIN, data)
+            return await dataplane.put(DEFAULT_DOMAIN, data)
 
-    config = await put(EMPTY)
-    for numbers in _batches(blobs):
-        datas = [blob(number) for number in numbers]
-        loose = {number for number in numbers if number % 100 < garbage}
-        documents = [
-            manifest(data) for number, data in zip(numbers, datas, strict=True) if number not in loose
-        ]
-        contents = await asyncio.gather(*map(put, datas))
-        manifests = await asyncio.gather(*map(put, documents))
-
-        def change(
-            tx: Transaction,
-            contents: list[Content] = contents,
-            documents: list[bytes] = documents,
-            manifests: list[Content] = manifests,
-        ) -> None:
-            target = recording.ensure_repository(tx, core, _REPOSITORY)
-            for content in (config, *contents):
-                recording.link_blob(tx, target, recording.record_content(tx, DEFAULT_DOMAIN, content))
-            for document, content in zip(documents, manifests, strict=True):
-                incoming = Incoming(parse_manifest(document, None), content, content.sha256, None)
-                store_manifest(tx, core, _REPOSITORY, incoming, ())
-
-        await core.database.write("bulk", change)
-        if numbers[0] % 50_000 == 0:
-            print(f"{numbers[0]} blobs", flush=True)
+    return await asyncio.gather(*map(put, datas))
 
 
-async def read_manifests(
-    session: PrincipalSession, blobs: int, garbage: int, until: asyncio.Event
-) -> list[float]:
-    """Seconds of each GET of a manifest by digest, one after another, at a steady pace."""
-    taken: list[float] = []
-    number = garbage
-    while not until.is_set() and len(taken) < 200_000:
-        number = (number + 7919) % blobs
-        if number % 100 < garbage:
-            continue
-        digest: Digest = digest_of_manifest(number)
-        begun = time.perf_counter()
-        await session.manifests.get(_REPOSITORY, digest)
-        taken.append(time.perf_counter() - begun)
-        await asyncio.sleep(0.002)
-        if len(taken) >= _READS and until is IDLE:
-            break
-    return taken
+def manifest_digest(shape: Shape, number: int) -> str:
+    """What to ask a server for."""
+    return digest_of(shape.manifest(number))
 
 
-IDLE = asyncio.Event()
-
-
-def digest_of_manifest(number: int) -> Digest:
-    from tests.control.collection.world import digest_of
-
-    return digest_of(manifest(blob(number)))
-
-
-async def measure(store: Store, clock: ShiftedClock, blobs: int, garbage: int) -> None:
-    """A plan, a collection and a scrub, each beside reads."""
-    session = store.for_principal(await store.principal("bench"))
-    report("idle", 0.0, await read_manifests(session, blobs, garbage, IDLE))
-    clock.shift += 31 * DAY
-
-    async def collect() -> object:
-        async with hold(store.core, collection.WORK) as work:
-            return await collection.collect(work, wait=True)
-
-    async def scrub() -> object:
-        async with hold(store.core, scrubbing.WORK) as work:
-            return await scrubbing.scrub(work, rate=2**40, every=DAY)
-
-    for name, task in (
-        ("plan", plan(store.core)),
-        ("gc", collect()),
-        ("gc again", collect()),
-        ("scrub", scrub()),
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    """The options that `shape_of` reads."""
+    for name, default, text in (
+        ("blobs", 100_000, "blobs that are no manifests"),
+        ("manifests", 10_000, "manifests that share the named blobs as layers"),
+        ("tags", 0, "tags of the manifests"),
+        ("referrers", 0, "manifests whose subject is manifest 0"),
+        ("garbage", 0, "percent of the blobs that no manifest names"),
+        ("size", 1024, "bytes of a blob"),
     ):
-        ended = asyncio.Event()
-        reads = asyncio.create_task(read_manifests(session, blobs, garbage, ended))
-        begun = time.perf_counter()
-        outcome = await _and_set(task, ended)
-        seconds = time.perf_counter() - begun
-        report(name, seconds, await reads)
-        print(f"    {outcome}", flush=True)
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} (%(default)s)")
 
 
-async def _and_set(task: Awaitable[Any], ended: asyncio.Event) -> Any:
-    try:
-        return await task
-    finally:
-        ended.set()
+def shape_of(args: argparse.Namespace) -> Shape:
+    """Raises ValueError."""
+    return Shape(args.blobs, args.manifests, args.tags, args.referrers, args.garbage, args.size)
 
 
-def report(name: str, seconds: float, reads: list[float]) -> None:
-    ordered = sorted(reads) or [0.0]
-    p50, p99 = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{name:9} {seconds:8.1f} s, peak {peak} MiB; {len(reads)} reads: "
-        f"p50 {p50 * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms, max {ordered[-1] * 1000:.1f} ms",
-        flush=True,
-    )
+class Ticker:
+    """Tells on stdout now and then how far it is, with the rate since the last time."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        self._every = every
+        self._told = time.monotonic()
+        self._last = ("", 0)
+
+    def __call__(self, what: str, count: int) -> None:
+        now = time.monotonic()
+        if what != self._last[0]:
+            self._last = (what, 0)
+        if now - self._told >= self._every:
+            rate = (count - self._last[1]) / (now - self._told)
+            print(f"{count:9} {what}, {rate:.0f}/s", flush=True)
+            self._told, self._last = now, (what, count)
 
 
-def _batches(blobs: int) -> Iterator[range]:
-    for start in range(0, blobs, _BATCH):
-        yield range(start, min(start + _BATCH, blobs))
+def filled(folder: Path, shape: Shape, *, quiet: bool = False) -> dict[str, Any]:
+    """Fill and tell what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work: Coroutine[Any, Any, None] = fill(folder, shape, Ticker(1e9 if quiet else 10.0))
+    asyncio.run(work)
+    seconds = time.perf_counter() - wall
+    return {
+        "contents": shape.contents(),
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+        "contents_per_second": round(shape.contents() / seconds),
+    }
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--blobs", type=int, default=100_000)
-    parser.add_argument("--garbage", type=int, default=10, help="percent")
-    parser.add_argument("--measure", action="store_true")
+def main() -> None:
+    parser = parser_for(__doc__)
+    parser.add_argument("folder", type=Path, help="data folder to make")
+    add_shape(parser)
+    add_output(parser)
     args = parser.parse_args()
-    clock = ShiftedClock()
-    dataplane = open_local(args.folder)
-    store = await open_store(
-        dataplane, args.folder / "ledger.sqlite", clock=clock, limits=Limits(removal_delay=0)
-    )
     try:
-        begun = time.perf_counter()
-        if await store.core.database.head() == 0:
-            await fill(store, args.blobs, args.garbage)
-            print(f"filled in {time.perf_counter() - begun:.1f} s", flush=True)
-        if args.measure:
-            await measure(store, clock, args.blobs, args.garbage)
-    finally:
-        await store.close()
-        await dataplane.close()
+        outcome = filled(args.folder, shape_of(args))
+    except ValueError as error:
+        parser.error(str(error))
+    show(args, "bulk", {"filled": [outcome]})
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
