@@ -120,13 +120,19 @@ async def plan(core: Core) -> Plan:
 
 
 async def pack(
-    work: Work, *, limit: int | None = None, progress: Callable[[PackedUp], None] = lambda _: None
+    work: Work,
+    *,
+    limit: int | None = None,
+    again: bool = False,
+    progress: Callable[[PackedUp], None] = lambda _: None,
 ) -> PackedUp:
-    """Go on with the pass, or begin one; stop when `limit` bytes of content are packed, or at its end.
+    """Go on with the pass, or begin one (always with `again`); stop when `limit` bytes of content are packed,
+    or at its end.
 
     Raises UNAVAILABLE when another process has taken the work over, STORAGE_FULL.
     """
-    run = _Pass(work, await work.load(), progress)
+    before = await work.load()
+    run = _Pass(work, before | {"reached": 0} if again else before, progress)
     pages = 0
     async for page, reached in _due(work.core, run.reached):
         for due in await _loose(work.core, page):

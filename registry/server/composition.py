@@ -11,16 +11,17 @@ from pathlib import Path
 
 import native_api
 import oci
-from registry.control import Care, Limits, RepositoryPolicy, Store, open_store
+from registry.contract.dataplane import Codec, DomainId
+from registry.control import Care, Limits, PackPolicy, RepositoryPolicy, Store, open_store
 from registry.control.sql.inspection import open_uploads
-from registry.dataplane import DataPlaneSettings, open_local
 from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
 from registry.server.folder import database_of
 from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
-from registry.server.settings import Settings
+from registry.server.settings import PackRule, RepositoryRule, Settings
+from registry.server.storage import open_dataplane
 
 _MICROSECONDS = 1_000_000
 
@@ -40,12 +41,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
     Raises StoreError and OSError with a sentence when the store cannot be opened.
     """
     row = board.row(worker)
-    plane_settings = DataPlaneSettings(
-        buffer_budget=settings.limits.buffer_bytes,
-        verify_reads=settings.care.verify_reads,
-        observer=row.storage,
-    )
-    dataplane = open_local(settings.server.data, settings=plane_settings)
+    dataplane = open_dataplane(settings, observer=row.storage)
     try:
         store = await open_store(
             dataplane,
@@ -84,15 +80,25 @@ def program_version() -> str:
 
 
 def policies_of(settings: Settings) -> tuple[RepositoryPolicy, ...]:
-    """The repository rules as the control plane takes them."""
+    """The repository rules as the control plane takes them, and one for all that no rule matches."""
+    pack = settings.pack
+    others = PackRule(pack.after, pack.at_least, pack.at_most, pack.codec, pack.level)
     return tuple(
         RepositoryPolicy(
             match=rule.match,
             sparse=rule.sparse,
             immutable_tags=rule.immutable_tags,
+            domain=DomainId(rule.domain),
             untagged_after=_microseconds(rule.untagged_after),
+            pack=PackPolicy(
+                after=_microseconds(rule.pack.after),
+                at_least=rule.pack.at_least,
+                at_most=rule.pack.at_most,
+                codec=Codec(rule.pack.codec),
+                level=rule.pack.level,
+            ),
         )
-        for rule in settings.repositories
+        for rule in (*settings.repositories, RepositoryRule("*", pack=others))
     )
 
 
@@ -116,6 +122,8 @@ def care_of(settings: Settings) -> Care:
     return Care(
         collect_every=_microseconds(care.collect or None),
         orphans_every=int(care.orphans * _MICROSECONDS),
+        pack_every=_microseconds(settings.pack.every or None),
+        pack_rate=settings.pack.rate,
         scrub_rate=care.scrub_bytes or None,
         scrub_every=int(care.scrub_age * _MICROSECONDS),
     )
@@ -168,11 +176,16 @@ class _Scrape:
             age = max(state.now - state.scrub.oldest, 0) / _MICROSECONDS
             gauges["scrub_oldest_age_seconds"] = ("Since the content verified longest ago was", age)
         gauges["content_missing"] = ("Contents whose bytes are absent or corrupt", state.scrub.missing)
+        gauges["packs_dead_bytes"] = ("Bytes in packs that nothing needs", state.dead_bytes)
         counters = {
             "scrub_contents": ("Contents whose bytes were read", state.scrub.contents),
             "scrub_bytes": ("Bytes that were read", state.scrub.bytes),
             "scrub_faults": ("Contents found absent, corrupt or unreadable", state.scrub.faults),
             "collection_removed": ("Contents that a collection removed", state.removed),
             "collection_freed_bytes": ("Bytes that collections deleted", state.freed_bytes),
+            "packed_blobs": ("Blobs moved to packs", state.packed.blobs),
+            "packed_bytes": ("Bytes of content moved to packs", state.packed.bytes),
+            "packed_stored_bytes": ("Bytes that packs took for it", state.packed.added),
+            "rewritten_bytes": ("Bytes that rewriting packs freed", state.rewritten_bytes),
         }
         return render(self._board, gauges, counters, program_version())

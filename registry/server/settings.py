@@ -1,4 +1,4 @@
-"""What can be set, from where, and why each default is what it is. The only place that reads the environment.
+"""Settings from all their sources. The only place that reads the environment.
 
 A value comes from the first source that has it: flag, environment, TOML file, default. One name serves all
 three: `limits.manifest_bytes` is `--limits-manifest-bytes`, `ARTIFACT_STORE_LIMITS_MANIFEST_BYTES`, and the
@@ -6,21 +6,46 @@ key `manifest_bytes` under `[limits]`; settings of the group `server` go without
 knows are refused, because a misspelt limit is a limit that does not hold.
 """
 
-# ruff: noqa: RUF009  (_setting is dataclasses.field with our metadata, evaluated once like it)
+# ruff: noqa: RUF009  (frozen dataclasses are values, safe to share as defaults)
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.server.values import ADDRESS, COUNT, DURATION, FLAG, PATH, SIZE, TEXT, URL, Kind, one_of
+from registry.server.settings_groups import Care, Database, Keys, Limits, Log, Pack, Server, Uploads
+from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
+from registry.server.settings_rules import (
+    TABLES,
+    DomainRule,
+    PackRule,
+    RepositoryRule,
+    check_rules,
+    read_domains,
+    read_repositories,
+)
+from registry.server.values import Kind
+
+__all__ = [
+    "FILE_NAME",
+    "PREFIX",
+    "DomainRule",
+    "Loaded",
+    "Option",
+    "PackRule",
+    "RepositoryRule",
+    "Settings",
+    "SettingsError",
+    "environment",
+    "load",
+    "options",
+]
 
 #: What names of environment variables begin with.
 PREFIX = "ARTIFACT_STORE_"
@@ -38,170 +63,6 @@ _FOREIGN = re.compile(
 )
 
 
-class SettingsError(Exception):
-    """A setting that cannot be used; the message names it, its source and what would do."""
-
-
-def _setting(default: Any, kind: Kind, reason: str, *, none: str = "none") -> Any:
-    """One setting: its default, its kind, and why the default is right. `none` is how None is printed."""
-    return field(default=default, metadata={"kind": kind, "reason": reason, "none": none})
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The process and its address."""
-
-    data: Path = _setting(Path("data"), PATH, "The folder that holds everything. Back up this one.")
-    listen: str = _setting(
-        "127.0.0.1:5000",
-        ADDRESS,
-        "HOST:PORT. Loopback, since nobody is asked who they are yet; port 0 picks a free one.",
-    )
-    workers: int = _setting(
-        1, COUNT, "Processes that share the port. One serves a team; more use more cores."
-    )
-    loop: str = _setting(
-        "auto",
-        one_of("auto", "uvloop", "asyncio"),
-        "The event loop: uvloop where it is installed, which is faster.",
-    )
-    behind_proxy: bool = _setting(
-        False,
-        FLAG,
-        "Says that a proxy in front authenticates and encrypts; needed to listen beyond loopback.",
-    )
-    tls_cert: Path | None = _setting(
-        None, PATH, "PEM file with the certificate chain, for TLS without a proxy. Goes with tls_key."
-    )
-    tls_key: Path | None = _setting(None, PATH, "PEM file with the private key of tls_cert.")
-    drain: float = _setting(
-        30.0, DURATION, "How long requests in flight may go on after SIGTERM; what container platforms grant."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """What is written to stderr."""
-
-    level: str = _setting(
-        "info",
-        one_of("debug", "info", "warning", "error"),
-        "The least severity written; info is a line per start.",
-    )
-    format: str = _setting(
-        "text", one_of("text", "json"), "text for people, json (one object a line) for collectors."
-    )
-    access: bool = _setting(
-        True, FLAG, "One line per request; false saves its CPU where a proxy logs already."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """Where the ledger and its views live."""
-
-    url: str | None = _setting(
-        None,
-        URL,
-        "SQLAlchemy URL such as postgresql+asyncpg://user@host/name; none keeps SQLite in the data folder.",
-        none="SQLite in the data folder",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client can ask of the server."""
-
-    manifest_bytes: int = _setting(
-        16 * 2**20,
-        SIZE,
-        "Largest OCI manifest. The specification asks for 4 MiB at least; indexes can be larger.",
-    )
-    header_bytes: int = _setting(
-        32 * 2**10, SIZE, "Longest request line or header field; tokens with many group claims reach 16 KiB."
-    )
-    buffer_bytes: int = _setting(
-        64 * 2**20,
-        SIZE,
-        "Memory for bodies in flight, all uploads of a worker together; beyond it senders wait.",
-    )
-    idle: float = _setting(
-        60.0, DURATION, "How long a request body may bring no byte. There is no deadline for the whole body."
-    )
-    stall: float = _setting(
-        60.0, DURATION, "How long a reader may take no byte before its connection is cut."
-    )
-    keepalive: float = _setting(
-        75.0,
-        DURATION,
-        "How long a connection may be idle or sit on an unfinished request head; proxies use 60 s.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Uploads:
-    """Unfinished work."""
-
-    max_bytes: int | None = _setting(
-        None, SIZE, "Largest single blob; the disk is the limit.", none="no limit"
-    )
-    open: int = _setting(10_000, COUNT, "Sessions open at once; each is a file and a row.")
-    expiry: float = _setting(
-        24 * 3600.0, DURATION, "How long a session without a new byte is kept for resumption."
-    )
-    draft_expiry: float = _setting(
-        24 * 3600.0, DURATION, "How long a package draft without a change is kept."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Care:
-    """How the store looks after itself while it serves."""
-
-    lease: float = _setting(
-        24 * 3600.0,
-        DURATION,
-        "How long content that no manifest names stays after it came or was asked for: pushes take hours.",
-    )
-    collect: float = _setting(
-        3600.0, DURATION, "Between two collections of what nothing holds; 0 leaves them to the command gc."
-    )
-    delay: float = _setting(
-        10.0, DURATION, "How long bytes stay after their content was removed, for readers under way."
-    )
-    orphans: float = _setting(
-        24 * 3600.0,
-        DURATION,
-        "Between two walks over all stored bytes for some without a row, and how long such bytes stay.",
-    )
-    scrub_bytes: int = _setting(
-        16 * 2**20,
-        SIZE,
-        "Bytes that the scrub reads in a second, a tenth of what a slow disk gives; 0 turns it off.",
-    )
-    scrub_age: float = _setting(
-        30 * 24 * 3600.0, DURATION, "Content is read again when its last verification is older than this."
-    )
-    verify_reads: bool = _setting(
-        False, FLAG, "Read a whole blob through and compare it before its first byte is sent."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryRule:
-    """`[[repository]]` in the file: what holds for repositories whose name matches. The first match decides.
-
-    `match` is a glob (`*` any characters with slashes, `?` one, `[...]` a set). `sparse` accepts manifests
-    whose blobs are absent, for partial mirrors. `immutable_tags` are globs of tags that never move once set.
-    `untagged_after` lets manifests go that for so long had no tag, no index that lists them and no subject.
-    """
-
-    match: str
-    sparse: bool = False
-    immutable_tags: tuple[str, ...] = ()
-    untagged_after: float | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All of it."""
@@ -212,6 +73,9 @@ class Settings:
     limits: Limits = Limits()
     uploads: Uploads = Uploads()
     care: Care = Care()
+    pack: Pack = Pack()
+    keys: Keys = Keys()
+    domains: tuple[DomainRule, ...] = ()
     repositories: tuple[RepositoryRule, ...] = ()
 
 
@@ -263,6 +127,8 @@ _GROUPS: Mapping[str, type[Any]] = {
     "limits": Limits,
     "uploads": Uploads,
     "care": Care,
+    "pack": Pack,
+    "keys": Keys,
 }
 
 
@@ -282,11 +148,6 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     variables = os.environ if environ is None else environ
     known = {option.variable: option for option in options()}
-    _refuse_unknown(
-        (name for name in variables if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name)),
-        {*known, PREFIX + "CONFIG"},
-        "environment variable",
-    )
     path, document = _read_file(given, variables)
     values: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
     sources: dict[str, str] = {}
@@ -301,21 +162,35 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
         else:
             sources[option.key] = "default"
             continue
-        values[option.group][option.name] = _parse(option.kind, raw, said)
+        values[option.group][option.name] = parse_value(option.kind, raw, said)
         sources[option.key] = source
+    groups = {group: cls(**values[group]) for group, cls in _GROUPS.items()}
+    pack: Pack = groups["pack"]
+    packing = PackRule(pack.after, pack.at_least, pack.at_most, pack.codec, pack.level)
     settings = Settings(
-        **{group: cls(**values[group]) for group, cls in _GROUPS.items()},
-        repositories=tuple(_rules(document.get("repository", []), path)),
+        **groups,
+        domains=tuple(read_domains(document.get("domain", []), path)),
+        repositories=tuple(read_repositories(document.get("repository", []), path, packing)),
+    )
+    refuse_unknown(
+        (name for name in variables if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name)),
+        {*known, PREFIX + "CONFIG", *_variables_of_keys(settings.keys)},
+        "environment variable",
     )
     _check(settings)
     return Loaded(settings, sources, path)
 
 
-def _parse(kind: Kind, raw: Any, said: str) -> Any:
-    try:
-        return kind.parse(raw)
-    except ValueError as error:
-        raise SettingsError(f"{said} is {raw!r}: {error}") from None
+def environment() -> Mapping[str, str]:
+    """The process's, for keys that are in it."""
+    return os.environ
+
+
+def _variables_of_keys(keys: Keys) -> Iterator[str]:
+    for reference in (keys.provider, keys.former):
+        kind, _, name = (reference or "").partition(":")
+        if kind == "environment":
+            yield name
 
 
 def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
@@ -336,52 +211,20 @@ def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
     top = {entry.name for entry in dataclasses.fields(Server)}
     groups = set(_GROUPS) - {"server"}
-    _refuse_unknown(document, top | groups | {"repository"}, f"key in {path}:")
+    refuse_unknown(document, top | groups | TABLES, f"key in {path}:")
     for group in groups & document.keys():
         if not isinstance(document[group], dict):
             raise SettingsError(f"{group} in {path} must be a table, written as [{group}]")
         names = {entry.name for entry in dataclasses.fields(_GROUPS[group])}
-        _refuse_unknown(document[group], names, f"key in [{group}] of {path}:")
+        refuse_unknown(document[group], names, f"key in [{group}] of {path}:")
     return path, document
-
-
-def _rules(raw: Any, path: Path | None) -> Iterator[RepositoryRule]:
-    if not isinstance(raw, list) or not all(isinstance(rule, dict) for rule in raw):
-        raise SettingsError(f"repository in {path} must be written as [[repository]], once for each rule")
-    for number, rule in enumerate(raw, 1):
-        where = f"[[repository]] number {number} of {path}"
-        _refuse_unknown(
-            rule, {entry.name for entry in dataclasses.fields(RepositoryRule)}, f"key in {where}:"
-        )
-        if "match" not in rule:
-            raise SettingsError(
-                f'{where} has no match; write the repositories it is for, as match = "team/*"'
-            )
-        tags = rule.get("immutable_tags", [])
-        if not isinstance(tags, list):
-            raise SettingsError(f'immutable_tags in {where} must be a list of globs, such as ["v*"]')
-        yield RepositoryRule(
-            match=_parse(TEXT, rule["match"], f"match in {where}"),
-            sparse=_parse(FLAG, rule.get("sparse", False), f"sparse in {where}"),
-            immutable_tags=tuple(_parse(TEXT, tag, f"immutable_tags in {where}") for tag in tags),
-            untagged_after=None
-            if "untagged_after" not in rule
-            else _parse(DURATION, rule["untagged_after"], f"untagged_after in {where}"),
-        )
-
-
-def _refuse_unknown(names: Any, known: set[str], what: str) -> None:
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "`artifact-store settings` lists all there are."
-            raise SettingsError(f"unknown {what} {name}; {hint}")
 
 
 #: Limits that at 0 would refuse every request or drop everything at once.
 _NEVER_ZERO: Mapping[str, tuple[str, ...]] = {
     "limits": ("header_bytes", "idle", "stall", "keepalive"),
     "uploads": ("open", "expiry", "draft_expiry"),
+    "pack": ("rate",),
 }
 
 
@@ -406,5 +249,6 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(
                     f"{group}.{name} is 0, which lets nothing through; leave it out or raise it"
                 )
+    check_rules(settings.repositories, settings.domains, has_keys=settings.keys.provider is not None)
     if settings.limits.buffer_bytes < smallest:
         raise SettingsError("limits.buffer_bytes is below 4 MiB: a few uploads would starve each other")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
-from registry.server.settings import Loaded, Option, options
-from registry.server.values import DURATION
+from registry.server.settings import Loaded, Option, PackRule, options
+from registry.server.values import DURATION, SIZE
 
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 
@@ -30,18 +31,20 @@ def as_text(loaded: Loaded) -> str:
     rows = [(option.key, _shown(loaded, option), loaded.sources[option.key]) for option in options()]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source}".rstrip() for key, value, source in rows]
+    for domain in loaded.settings.domains:
+        lines.append(f"domain {domain.name}: {'sealed' if domain.sealed else 'plain'}")
     for rule in loaded.settings.repositories:
         tags = ", ".join(rule.immutable_tags) or "none"
         untagged = "never" if rule.untagged_after is None else f"after {DURATION.render(rule.untagged_after)}"
         lines.append(
-            f"repository {rule.match}: sparse {str(rule.sparse).lower()}, immutable tags {tags}, "
-            f"untagged manifests go {untagged}"
+            f"repository {rule.match}: domain {rule.domain}, sparse {str(rule.sparse).lower()}, "
+            f"immutable tags {tags}, untagged manifests go {untagged}, packed {_packed(rule.pack)}"
         )
     return "\n".join(lines) + "\n"
 
 
 def as_json(loaded: Loaded) -> dict[str, Any]:
-    """`{"file", "settings": [{"key", "value", "source", ...}], "repositories"}`; bytes and seconds."""
+    """`{"file", "settings": [{"key", "value", ...}], "repositories", "domains"}`; bytes and seconds."""
     return {
         "file": None if loaded.file is None else str(loaded.file),
         "settings": [
@@ -62,10 +65,25 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
                 "sparse": rule.sparse,
                 "immutable_tags": list(rule.immutable_tags),
                 "untagged_after": rule.untagged_after,
+                "domain": rule.domain,
+                "pack": dataclasses.asdict(rule.pack),
             }
             for rule in loaded.settings.repositories
         ],
+        "domains": [dataclasses.asdict(domain) for domain in loaded.settings.domains],
     }
+
+
+def _packed(rule: PackRule) -> str:
+    if rule.after is None:
+        return "never"
+    sizes = (
+        f"from {SIZE.render(rule.at_least)}"
+        if rule.at_most is None
+        else (f"of {SIZE.render(rule.at_least)} to {SIZE.render(rule.at_most)}")
+    )
+    how = f"zstd {rule.level}" if rule.codec == "zstd" else "uncompressed"
+    return f"after {DURATION.render(rule.after)} {sizes} {how}"
 
 
 def _value(loaded: Loaded, option: Option) -> Any:

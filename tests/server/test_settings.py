@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from registry.server.settings import Option, RepositoryRule, SettingsError, load, options
+from registry.server.settings import (
+    DomainRule,
+    Option,
+    PackRule,
+    RepositoryRule,
+    SettingsError,
+    load,
+    options,
+)
 from registry.server.settings_table import as_json, as_markdown, as_text
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -57,8 +65,19 @@ def sample(option: Option) -> str:
         "log.format": "json",
         "database.url": "postgresql+asyncpg://host/name",
         "listen": "127.0.0.1:1",
+        "pack.codec": "none",
     }
-    by_unit = {"bytes": "5 MiB", "seconds": "7 s", "number": "3", "path": "/tmp/x", "true or false": "yes"}
+    by_unit = {
+        "bytes": "5 MiB",
+        "seconds": "7 s",
+        "seconds or never": "never",
+        "number": "3",
+        "path": "/tmp/x",
+        "true or false": "yes",
+        "part": "50%",
+        "1 to 22": "9",
+        "reference": "file:/tmp/key",
+    }
     if option.default is True:
         return "no"
     return special.get(option.key) or by_unit[option.kind.unit]
@@ -113,6 +132,18 @@ def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
         ("[[repository]]\nmatch = 'a'\nspars = true", "did you mean sparse"),
         ("[[repository]]\nmatch = 'a'\nimmutable_tags = 'v*'", "list of globs"),
         ("[repository]\nmatch = 'a'", r"\[\[repository\]\]"),
+        ("[pack]\nafter = 'soon'", "or never"),
+        ("[pack]\nlevel = 23", "from 1 to 22"),
+        ("[pack]\ndead = 0", "a part such as"),
+        ("[pack]\nrate = 0", "lets nothing through"),
+        ("[keys]\nprovider = '/etc/key'", "file:PATH"),
+        ("[keys]\nprovider = 'command:program'", "command:KEY=PROGRAM"),
+        ("[[repository]]\nmatch = 'a'\npack_when = '1 d'", "did you mean pack_"),
+        ("[[repository]]\nmatch = 'a'\ndomain = 'secret'", r"no \[\[domain\]\].*secret"),
+        ("[[domain]]\nname = 'Secret'", "lower-case"),
+        ("[[domain]]\nsealed = true", "has no name"),
+        ("[[domain]]\nname = 'a'\n[[domain]]\nname = 'a'", "stands twice"),
+        ("[[domain]]\nname = 'a'\nsealed = true", "keys.provider does not say"),
         ("workers = ", "not TOML"),
     ],
 )
@@ -153,6 +184,42 @@ def test_repository_rules_keep_their_order(tmp_path: Path) -> None:
         RepositoryRule("mirror/*", sparse=True),
         RepositoryRule("*", immutable_tags=("v*", "release-*")),
     )
+
+
+def test_rules_for_packing_begin_with_the_groups_settings(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "[pack]\nafter = '2 d'\nlevel = 5\n"
+        "[[repository]]\nmatch = 'hot/*'\npack_after = 'never'\n"
+        "[[repository]]\nmatch = 'cold/*'\npack_after = '1 h'\npack_at_most = '1 GiB'\npack_codec = 'none'\n"
+        "[[repository]]\nmatch = 'base/*'\n",
+    )
+    rules = load({"config": path}, {}).settings.repositories
+    assert [rule.pack for rule in rules] == [
+        PackRule(after=None, level=5),
+        PackRule(after=3600, at_most=2**30, codec="none", level=5),
+        PackRule(after=2 * 86400, level=5),
+    ]
+
+
+def test_a_variable_that_holds_a_key_may_be_called_anything() -> None:
+    provider = "environment:ARTIFACT_STORE_KEY"
+    loaded = load({"keys_provider": provider}, {"ARTIFACT_STORE_KEY": "secret"})
+    assert loaded.settings.keys.provider == provider
+    assert "secret" not in str(as_json(loaded))
+
+
+def test_domains_and_who_is_in_them(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "[keys]\nprovider = 'file:/run/key'\n[[domain]]\nname = 'secret'\nsealed = true\n"
+        "[[repository]]\nmatch = 'legal/*'\ndomain = 'secret'\n",
+    )
+    loaded = load({"config": path}, {})
+    assert loaded.settings.domains == (DomainRule("secret", sealed=True),)
+    assert [rule.domain for rule in loaded.settings.repositories] == ["secret"]
+    assert "domain secret: sealed" in as_text(loaded)
+    assert "repository legal/*: domain secret" in as_text(loaded)
 
 
 def test_every_setting_says_its_unit_and_reason() -> None:

@@ -33,6 +33,7 @@ COMMANDS: tuple[str, ...] = (
     "inspect",
     "events",
     "gc",
+    "pack",
     "fsck",
     "rebuild",
     "backup",

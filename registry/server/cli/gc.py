@@ -17,8 +17,10 @@ delete content that no manifest, tag, draft or lease holds, beside a running ser
 
 Blobs that no manifest of their repository names leave it when their lease is over (24 hours after they were
 pushed or asked for last), and content that no repository has goes with its bytes. Manifests stay until they
-are deleted, tagged or not, unless `untagged_after` is set for the repository. A server does the same every
-hour by itself; this command shares the work with it and never stops it.
+are deleted, tagged or not, unless `untagged_after` is set for the repository. What is freed inside packs is
+dead there until a pack has a quarter of it (pack.dead) and nothing in it died within the hour (pack.grace);
+then the rest is copied and the pack goes. A server does all this every hour by itself; this command shares
+the work with it and never stops it.
 Exit code 0: done; 1: --explain found no such content; 2: could not run.
 
 examples:
@@ -32,7 +34,7 @@ _PATIENCE = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "care.lease", "care.delay"))
+    add_settings(parser, ("data", "database", "care.lease", "care.delay", "pack.dead", "pack.grace", "keys"))
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="say what would go, and change nothing")
     what.add_argument("--explain", metavar="DIGEST", help="say what holds this digest, or when it will go")
@@ -77,10 +79,13 @@ async def _collect(store: Store, args: argparse.Namespace) -> int:
     from registry.control.work import hold
 
     before = await plan(store.core)
+    dead = await store.core.dataplane.dead(0)
+    worth = await store.core.dataplane.dead()
     if not args.json:
         print(
             f"reclaimable: {before.reclaimable_bytes} bytes in {before.removed + before.waiting} objects; "
-            f"{before.unlinked} blobs leave their repositories, {before.manifests} manifests go by policy",
+            f"{before.unlinked} blobs leave their repositories, {before.manifests} manifests go by policy; "
+            f"{dead} bytes in packs are dead, {worth} of them in packs worth rewriting",
             flush=True,
         )
     planned = {
@@ -88,6 +93,8 @@ async def _collect(store: Store, args: argparse.Namespace) -> int:
         "objects": before.removed + before.waiting,
         "unlinked": before.unlinked,
         "manifests": before.manifests,
+        "dead_bytes": dead,
+        "rewritable_bytes": worth,
     }
     if args.dry_run:
         if args.json:
@@ -111,11 +118,14 @@ async def _collect(store: Store, args: argparse.Namespace) -> int:
             "freed_bytes": done.freed_bytes,
             "waiting": done.waiting,
             "waiting_bytes": done.waiting_bytes,
+            "rewritten_bytes": done.rewritten_bytes,
+            "dead_bytes": await store.core.dataplane.dead(0),
         }
         print_json({"dry_run": False, "before": planned, "done": after})
     else:
         print(
-            f"freed: {done.freed_bytes} bytes of {done.freed} objects; {done.manifests} manifests deleted, "
+            f"freed: {done.freed_bytes} bytes of {done.freed} objects, and {done.rewritten_bytes} bytes by "
+            f"rewriting packs; {done.manifests} manifests deleted, "
             f"{done.unlinked} blobs unlinked; {done.waiting} objects with {done.waiting_bytes} bytes wait "
             f"for their time, {done.orphans} of them found without a row just now"
         )
