@@ -89,6 +89,11 @@ class Policies:
                 return policy
         return _DEFAULT_POLICY
 
+    @property
+    def has_domains(self) -> bool:
+        """Whether repositories may come to be in another domain than the default one."""
+        return any(policy.domain != DEFAULT_DOMAIN for policy in self.repositories)
+
 
 class SystemClock:
     """The machine's clock."""

@@ -302,7 +302,7 @@ class PackageService:
         files: Sequence[PackageFile],
     ) -> None:
         """Config and files become blobs of the repository."""
-        target = recording.ensure_repository(tx, self._core, repository)
+        target = recording.ensure_repository(tx, self._core, repository, domain)
         for content in kept:
             recording.link_blob(tx, target, recording.record_content(tx, domain, content))
         for address in dict.fromkeys(file.blake3 for file in files):

@@ -23,12 +23,21 @@ from registry.control.sql.transaction import Transaction
 LOCAL = "local"
 
 
-def ensure_repository(tx: Transaction, core: Core, name: Repository) -> RepositoryRow:
-    """The repository, created in its policy's domain when it is new."""
+def ensure_repository(
+    tx: Transaction, core: Core, name: Repository, domain: DomainId | None = None
+) -> RepositoryRow:
+    """The repository, created when it is new: in `domain`, where its first bytes are, or its policy's.
+
+    Raises CONFLICT when it has come to be in another domain than `domain`: settings were changed under way.
+    """
     found = tx.find_repository(name)
     if found is None:
-        domain = core.policies.of(name).domain
-        found = RepositoryRow(tx.emit(RepositoryCreated(name, domain)), name, domain)
+        chosen = domain or core.policies.of(name).domain
+        found = RepositoryRow(tx.emit(RepositoryCreated(name, chosen)), name, chosen)
+    elif domain not in (None, found.domain):
+        raise StoreError(
+            ErrorKind.CONFLICT, f"{name} was created in another domain meanwhile: upload the content again"
+        )
     return found
 
 

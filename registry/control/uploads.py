@@ -7,12 +7,12 @@ from collections.abc import AsyncIterable, Awaitable
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
-from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.errors import ErrorKind, FieldError, StoreError
 from registry.contract.model import Upload
 from registry.contract.names import Repository
 from registry.control import arrival, recording
 from registry.control.access import Action, Caller
-from registry.control.sql import leases, upload_rows
+from registry.control.sql import leases, lookups, upload_rows
 from registry.control.sql.transaction import Transaction
 from registry.control.sql.upload_rows import UploadRow
 
@@ -49,6 +49,8 @@ class UploadService:
                     f"{limits.open_uploads} uploads are open already: complete or cancel some",
                     detail={"retry_after": 60},
                 )
+            if repository is None:
+                self._refuse_undecided(tx)
             known = tx.find_repository(repository) if repository else None
             domain = known.domain if known else self._domain_for(repository)
             expires_at = tx.now + limits.upload_idle
@@ -225,7 +227,7 @@ class UploadService:
     def _record_linked(
         self, tx: Transaction, repository: Repository, domain: DomainId, content: Content
     ) -> None:
-        target = recording.ensure_repository(tx, self._core, repository)
+        target = recording.ensure_repository(tx, self._core, repository, domain)
         blob = recording.record_content(tx, domain, content)
         recording.link_blob(tx, target, blob)
         recording.keep(tx, self._core, target, blob, self._caller.principal.id)
@@ -269,6 +271,14 @@ class UploadService:
         if row.content is not None:
             raise StoreError(ErrorKind.CONFLICT, "the upload is complete already")
         return row
+
+    def _refuse_undecided(self, tx: Transaction) -> None:
+        """Where there are several domains, bytes alone do not say which one they are for (DECISIONS 22)."""
+        if self._core.policies.has_domains or lookups.has_domains(tx.connection):
+            message = "name the repository that the content is for: the store has more than one domain"
+            raise StoreError(
+                ErrorKind.VALIDATION_FAILED, message, errors=(FieldError("/repository", message),)
+            )
 
     def _domain_for(self, repository: Repository | None) -> DomainId:
         return self._core.policies.of(repository).domain if repository else DEFAULT_DOMAIN

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
 from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
@@ -217,6 +218,26 @@ def _database(settings: Settings) -> str:
     return f"answers, schema {found}"
 
 
+def _domains(settings: Settings) -> str:
+    """A repository's domain is fixed when it is created; settings that say otherwise have no effect."""
+    from registry.control.core import Policies
+    from registry.control.sql.inspection import domains_of_repositories
+    from registry.server.composition import policies_of
+
+    policies = Policies(policies_of(settings))
+    astray, domains = [], {DEFAULT_DOMAIN, *(domain.name for domain in settings.domains)}
+    for name, domain in asyncio.run(domains_of_repositories(database_of(settings))):
+        domains.add(domain)
+        if policies.of(name).domain != domain:
+            astray.append(f"{name} is in the domain {domain}, not {policies.of(name).domain}")
+    if astray:
+        more = f", and {len(astray) - 3} more" if len(astray) > 3 else ""
+        raise NoticeError(
+            f"{'; '.join(astray[:3])}{more}: repositories stay where they were created, whatever is set since"
+        )
+    return f"{len(domains)}: {', '.join(sorted(domains))}" if len(domains) > 1 else "one for all"
+
+
 def _clock(settings: Settings) -> str:
     """Times in the ledger never fall, so a clock that runs ahead once stays in it."""
     now = time.time()
@@ -272,5 +293,6 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "address": _address,
     "certificate": _certificate,
     "database": _database,
+    "domains": _domains,
     "clock": _clock,
 }

@@ -6,11 +6,18 @@ import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import text
+
+from registry.contract.dataplane import DomainId
 from registry.contract.errors import StoreError
+from registry.contract.names import Repository
 from registry.control.sql import migrate
 from registry.control.sql.database import Database
 from registry.control.sql.faults import translate
+
+_REPOSITORIES = "SELECT name, domain FROM repositories ORDER BY name"
 
 
 async def schema_of(where: str | Path) -> tuple[str | None, str]:
@@ -35,10 +42,37 @@ async def schema_of(where: str | Path) -> tuple[str | None, str]:
         raise translate(error) from error
 
 
+async def domains_of_repositories(where: str | Path) -> list[tuple[Repository, DomainId]]:
+    """Every repository with the domain it is in, by name; none where there is no schema yet. Raises as
+    `schema_of`."""
+    if (await schema_of(where))[0] is None:
+        return []
+    try:
+        if isinstance(where, Path):
+            rows = await asyncio.to_thread(_sqlite_repositories, where)
+        else:
+            from registry.control.sql import postgres  # late, as everywhere
+
+            engine = postgres.open_async_engine(where)
+            try:
+                async with engine.connect() as connection:
+                    rows = [tuple(row) for row in await connection.execute(text(_REPOSITORIES))]
+            finally:
+                await engine.dispose()
+    except Exception as error:
+        raise translate(error) from error
+    return [(Repository(name), DomainId(domain)) for name, domain in rows]
+
+
 async def open_uploads(database: Database) -> int:
     """Upload sessions that are not complete. Counted by the index that holds just these."""
     row = await database.fetch_one("SELECT count(*) FROM uploads WHERE content IS NULL", {})
     return int(row[0]) if row else 0
+
+
+def _sqlite_repositories(path: Path) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(_REPOSITORIES).fetchall()
 
 
 def _sqlite(path: Path) -> str | None:

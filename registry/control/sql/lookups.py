@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from registry.contract.dataplane import DomainId
+from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId
 from registry.contract.digest import Digest
 from registry.control.sql.holding import REACHED
 from registry.control.sql.statements import first, rows
@@ -110,8 +110,10 @@ WHERE d.digest = :digest AND (:domain = '' OR d.domain = :domain) AND (
     OR EXISTS (SELECT 1 FROM draft_files f
                JOIN drafts w ON w.repository = f.repository AND w.version = f.version
                WHERE f.content_address = b.content_address AND w.principal = :principal
-               AND w.expires_at > :now))
-ORDER BY b.id LIMIT 1
+               AND w.expires_at > :now
+               AND NOT EXISTS (SELECT 1 FROM repositories r WHERE r.name = f.repository
+                               AND r.domain <> b.domain)))
+ORDER BY CASE b.state WHEN 'present' THEN 0 WHEN 'away' THEN 1 ELSE 2 END, b.id LIMIT 1
 """
 )
 
@@ -122,6 +124,12 @@ BLOB_BY_ADDRESS = (
 REPOSITORY = "SELECT id, name, domain FROM repositories WHERE name = :repository"
 
 DIGESTS_OF_BLOB = "SELECT digest FROM blob_digests WHERE blob_id = :blob_id ORDER BY digest"
+
+#: Content of another domain than the default one, by two look-ups in an index.
+_OTHER_DOMAINS = (
+    "SELECT 1 FROM blobs WHERE domain > :domain LIMIT 1",
+    "SELECT 1 FROM blobs WHERE domain < :domain LIMIT 1",
+)
 
 #: Every name of the content that `digest` names in the repository's domain; it need not be in the repository.
 DIGESTS_OF_SAME = """
@@ -222,6 +230,11 @@ def find_repository(connection: Connection, repository: str) -> RepositoryRow | 
 def find_blob(connection: Connection, domain: DomainId, address: Digest) -> BlobRow | None:
     row = first(connection, BLOB_BY_ADDRESS, domain=domain, content_address=str(address))
     return BlobRow.of(row) if row else None
+
+
+def has_domains(connection: Connection) -> bool:
+    """Whether there is content in another domain than the default one."""
+    return any(first(connection, statement, domain=DEFAULT_DOMAIN) for statement in _OTHER_DOMAINS)
 
 
 def digests_of(connection: Connection, blob_id: int) -> list[str]:
