@@ -17,15 +17,18 @@ from registry.dataplane.drivers.packed import PackedDriver
 from registry.dataplane.drivers.port import Driver
 from registry.dataplane.engine import Engine
 from registry.dataplane.workers import Workers
+from tests.dataplane.sealed import sealing
 
-KINDS = ("local", "memory")
+KINDS = ("local", "memory", "sealed")
 
 #: Waiting for another append is not what most tests are about.
 IMPATIENT = DataPlaneSettings(patience=0.05, threads=4)
 
 
 def open_driver(kind: str, root: Path, workers: Workers, settings: DataPlaneSettings) -> Driver:
-    return open_packed(root, workers, settings) if kind == "local" else MemoryDriver()
+    if kind == "memory":
+        return MemoryDriver()
+    return open_packed(root, workers, settings, sealing(root) if kind == "sealed" else None)
 
 
 def open_engine(kind: str, root: Path, settings: DataPlaneSettings = IMPATIENT) -> Engine:

@@ -12,14 +12,17 @@ from registry.dataplane.drivers.local import LocalDriver
 from registry.dataplane.drivers.memory import MemoryDriver
 from registry.dataplane.drivers.opening import open_packed
 from registry.dataplane.drivers.port import Area, Driver
+from registry.dataplane.sealing.form import SealedForms
 from registry.dataplane.settings import DataPlaneSettings, ignore
 from registry.dataplane.workers import Workers
+from tests.dataplane.sealed import sealing
 from tests.drivers.leftovers import open_below, threads
 
 DRIVERS: dict[str, Callable[[Path, Workers], Driver]] = {
     "memory": lambda root, workers: MemoryDriver(),
     "local": LocalDriver,
     # The suite's keys are not the digests of its bytes, which packs would tell: nothing is tiny here.
+    "sealed": lambda root, workers: LocalDriver(root, workers, forms=SealedForms(sealing(root))),
     "packed": lambda root, workers: open_packed(root, workers, DataPlaneSettings(tiny_bytes=-1)),
 }
 
@@ -36,6 +39,7 @@ async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     workers.close()
     guarded.close()
     files = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
-    assert {path.name for path in files if path.parts[0] != "index"} <= listed | {"FORMAT"}
+    names = {path.name.removesuffix(".sealed") for path in files if path.parts[0] not in ("index", "keys")}
+    assert names <= listed | {"FORMAT", "SESSION"}
     assert open_below(tmp_path) == []
     assert threads() == []

@@ -14,6 +14,7 @@ from registry.dataplane.index.locks import LockFile
 from registry.dataplane.packs.jobs import Jobs
 from registry.dataplane.packs.store import Packs
 from registry.dataplane.paths import INDEX, INDEX_FILE
+from registry.dataplane.sealing.form import SealedForms
 from registry.dataplane.sealing.keyring import KeyRing
 from registry.dataplane.sealing.records import RecordSealer
 from registry.dataplane.settings import DataPlaneSettings
@@ -32,11 +33,11 @@ def open_packed(
     `keys` are those of sealed domains; `boot` names this boot of the machine, by default as the kernel does.
     Raises StoreError, DriverError, OSError.
     """
-    inner = LocalDriver(root, workers, boot)
-    sealer = RecordSealer(keys or KeyRing(root))
+    ring = keys or KeyRing(root)
+    inner = LocalDriver(root, workers, boot, SealedForms(ring))
     try:
         raise_format(root)
-        packs = Packs(root, inner.tree, inner.boot, workers, settings, sealer)
+        packs = Packs(root, inner.tree, inner.boot, workers, settings, RecordSealer(ring))
         return PackedDriver(inner, packs, Jobs(inner, packs, workers))
     except BaseException:
         inner.close()

@@ -16,6 +16,9 @@ MARK_AT bytes unsynced and every MARK_EVERY bytes within one; small uploads pay 
 
 **A failed sync** means that pages are lost although later reads and syncs succeed (the kernel marks them
 clean), so the stage is cut to its durable mark at once.
+
+How the file holds the content is its form's business (forms.py). The mark counts bytes of the file, and only
+*firm* ones: those that no later write changes.
 """
 
 from __future__ import annotations
@@ -28,16 +31,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from registry.dataplane.drivers.port import (
-    LARGEST_PIECE,
-    Busy,
-    Moved,
-    ObjectKey,
-    Permanent,
-    Pieces,
-    StageInfo,
-    StageKey,
-)
+from registry.dataplane.drivers.forms import Form, Step
+from registry.dataplane.drivers.port import Busy, Moved, ObjectKey, Permanent, Pieces, StageInfo, StageKey
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.paths import object_place, stage_place
 from registry.dataplane.workers import Workers
@@ -65,28 +60,35 @@ _sync_file_range = ctypes.CDLL(None).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
-def info(status: os.stat_result) -> StageInfo:
-    """What a stage's file says. No write leaves inode, size and mtime as they were."""
+def info(status: os.stat_result, length: int) -> StageInfo:
+    """What the file of a stage with `length` bytes says. No write leaves inode, size and mtime the same."""
     revision = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-    return StageInfo(status.st_size, status.st_mtime_ns // 1000, revision)
+    return StageInfo(length, status.st_mtime_ns // 1000, revision)
 
 
 class StageFile:
     """A stage's file, open and locked. Blocking; every method is called in a worker thread."""
 
-    def __init__(self, tree: Tree, boot: str, stage: StageKey) -> None:
+    def __init__(self, tree: Tree, boot: str, stage: StageKey, form: Form) -> None:
         """Open (or make) and lock. Raises Busy."""
         self._tree = tree
-        self._folder, self._name = stage_place(boot, stage)
+        self._form = form
+        self._folder, name = stage_place(boot, stage)
+        self._name = name + form.suffix
         self.fd = self._take()
         try:
-            self.found = info(os.fstat(self.fd))
-            self._durable = durable_mark(self.fd) if self.found.length else 0
+            self._content = form.stage(stage.domain, self.fd, os.fstat(self.fd).st_size)
+            self.found = info(os.fstat(self.fd), self.length)
+            self._durable = durable_mark(self.fd) if self.length else 0
         except BaseException:
             self.close()
             raise
-        self.length = self.found.length
-        self._begun = self.length  # write-out was asked for up to here
+        self._begun = self._content.firm  # write-out was asked for up to here
+
+    @property
+    def length(self) -> int:
+        """Bytes of content."""
+        return self._content.length
 
     def _take(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -118,42 +120,61 @@ class StageFile:
             raise Moved(self.length)
 
     def write(self, pieces: Pieces) -> None:
-        size = sum(len(piece) for piece in pieces)
+        step = self._content.extended(pieces)
         try:
-            self._write_all(pieces, size)
+            self._write_all(step)
         except OSError:
-            with suppress(OSError):
-                os.ftruncate(self.fd, self.length)
+            self._undo()
             raise
-        self.length += size
-        if self.length - self._begun >= WRITE_OUT:
-            write_out(self.fd, self._begun, self.length - self._begun)
-            self._begun = self.length
-        if self.length - self._durable >= MARK_EVERY:
+        self._content.took(step)
+        firm = self._content.firm
+        if firm - self._begun >= WRITE_OUT:
+            write_out(self.fd, self._begun, firm - self._begun)
+            self._begun = firm
+        if firm - self._durable >= MARK_EVERY:
             self._set_mark()
 
-    def _write_all(self, pieces: Pieces, size: int) -> None:
-        done = os.pwritev(self.fd, pieces, self.length)
+    def _write_all(self, step: Step) -> None:
+        size = sum(len(buffer) for buffer in step.buffers)
+        done = os.pwritev(self.fd, step.buffers, step.offset)
         while done < size:  # a full disk writes what still fits; the next call says why
-            rest = memoryview(b"".join(pieces))[done:]
-            done += os.pwritev(self.fd, [rest], self.length + done)
+            rest = memoryview(b"".join(step.buffers))[done:]
+            done += os.pwritev(self.fd, [rest], step.offset + done)
+
+    def _undo(self) -> None:
+        """Take back what a failed write left behind the firm bytes."""
+        firm = self._content.firm
+        with suppress(OSError):
+            os.ftruncate(self.fd, firm)
+        try:
+            before = self._content.restored()
+            if before:
+                self._write_all(Step(firm, before, self.length, firm))
+        except OSError:
+            self._content.cut(firm)
 
     def settle(self) -> StageInfo:
-        if self.length - self._durable >= MARK_AT:
+        if not self.settles_at_once:
             self._set_mark()
-        return info(os.fstat(self.fd))
+        return info(os.fstat(self.fd), self.length)
+
+    def read(self, start: int, length: int) -> bytes:
+        return self._content.read(start, length)
 
     @property
     def settles_at_once(self) -> bool:
         """Whether `settle` only looks, so that it needs no thread."""
-        return self.length - self._durable < MARK_AT
+        return self._content.firm - self._durable < MARK_AT
 
     def commit(self, key: ObjectKey) -> None:
         path, name = object_place(key)
+        name += self._form.suffix
         with self._tree.folder(path, make=True) as target:
-            if holds(target, name, self.length):
+            if holds(target, name, self._form.stored(self.length)):
                 self.drop()
             else:
+                for step in self._content.finished(bytes.fromhex(key.hex)):
+                    self._write_all(step)
                 self._sync()
                 with suppress(OSError):
                     os.removexattr(self.fd, _MARK)
@@ -180,17 +201,18 @@ class StageFile:
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self.fd, self._durable)
-            self.length = self._begun = self._durable
+            self._content.cut(self._durable)
+            self._begun = self._content.firm
             raise
 
     def _set_mark(self) -> None:
         self._sync()
         try:
-            os.setxattr(self.fd, _MARK, str(self.length).encode())
+            os.setxattr(self.fd, _MARK, str(self._content.firm).encode())
         except OSError as error:  # a file system without attributes, or full: the mark is a gain, not a need
             if error.errno not in (errno.ENOTSUP, errno.ENOSPC, errno.EDQUOT):
                 raise
-        self._durable = self.length
+        self._durable = self._content.firm
 
 
 def durable_mark(fd: int) -> int:
@@ -225,7 +247,7 @@ class LocalHold:
         await self._workers.run(lambda: self._file.write(pieces))
 
     async def read(self, start: int, length: int) -> bytes:
-        return await self._workers.run(lambda: read_exactly(self._file.fd, start, length))
+        return await self._workers.run(lambda: self._file.read(start, length))
 
     async def settle(self) -> StageInfo:
         if self._file.settles_at_once:
@@ -240,17 +262,3 @@ class LocalHold:
 
     async def release(self) -> None:
         self._file.close()
-
-
-def read_exactly(fd: int, start: int, length: int) -> bytes:
-    """`length` bytes from `start`; raises Permanent when the file ends before."""
-    data = os.pread(fd, min(length, LARGEST_PIECE), start)
-    if len(data) == length:
-        return data
-    parts = [data]
-    while (held := sum(map(len, parts))) < length:
-        part = os.pread(fd, length - held, start + held)
-        if not part:
-            raise Permanent(f"a file ends at byte {start + held}, before the {start + length} bytes it had")
-        parts.append(part)
-    return b"".join(parts)
