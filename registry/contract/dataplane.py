@@ -260,7 +260,10 @@ class DataPlane(Protocol):
         ...
 
     async def quarantine(self, domain: DomainId, address: Digest) -> None:
-        """Move corrupt bytes out of the way, so that the address reads as absent and a push heals it."""
+        """Move corrupt bytes out of the way, so that the address reads as absent and a push heals it.
+
+        Reads all that is held, and leaves what is sound: a push may just have healed it.
+        """
         ...
 
     async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:

@@ -44,7 +44,7 @@ from registry.dataplane.drivers.port import (
     StageKey,
 )
 from registry.dataplane.failures import Translated, offset_mismatch
-from registry.dataplane.hashing import RunningHashes, absorb, hash_all
+from registry.dataplane.hashing import RunningHashes, absorb, fault_of, hash_all
 from registry.dataplane.intake import Budget
 from registry.dataplane.paths import checked_domain, object_key, stage_key
 from registry.dataplane.settings import DataPlaneSettings
@@ -240,11 +240,13 @@ class Engine:
         size = await self.size(domain, address)
         with Translated():
             try:
-                hasher, size = await self._read_all(domain, address, Algorithm.BLAKE3)
+                blob = await self._driver.open(object_key(domain, address))
             except Corrupt as error:
                 return Verification(domain, address, size, str(error))
-        found = hasher.digests()[Algorithm.BLAKE3]
-        fault = None if found.matches(address) else f"the bytes held are {found}"
+            try:
+                fault = await fault_of(self._workers, blob, address.hex)
+            finally:
+                blob.close()
         return Verification(domain, address, size, fault)
 
     async def contents(self, domain: DomainId | None = None) -> AsyncIterator[tuple[DomainId, Digest, int]]:
@@ -268,7 +270,7 @@ class Engine:
     async def quarantine(self, domain: DomainId, address: Digest) -> None:
         with self._changing():
             try:
-                await self._driver.rename(
+                await self._driver.set_aside(
                     object_key(domain, address), object_key(domain, address, Area.QUARANTINE)
                 )
             except Missing:
@@ -397,10 +399,9 @@ class Engine:
         if not self._settings.verify_reads or blob.fd is None:
             return blob
         try:
-            hasher = await hash_all(self._workers, blob, blob.size, (Algorithm.BLAKE3,))
-            found = hasher.digests()[Algorithm.BLAKE3]
-            if not found.matches(address):
-                raise Corrupt(f"the bytes held are {found}")
+            fault = await fault_of(self._workers, blob, address.hex)
+            if fault is not None:
+                raise Corrupt(fault)
         except BaseException:
             blob.close()
             raise

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from registry.contract.digest import Algorithm, MultiHasher
-from registry.dataplane.drivers.port import LARGEST_PIECE, Pieces, StageKey
+from registry.dataplane.drivers.port import LARGEST_PIECE, Corrupt, OpenObject, Pieces, StageKey
 from registry.dataplane.workers import Workers
 
 #: Up to this many bytes are hashed in the loop's thread (about 30 µs), cheaper than going to another.
@@ -42,6 +42,16 @@ async def hash_all(
         piece = await source.read(start, min(LARGEST_PIECE, size - start))
         await absorb(workers, hasher, [piece])
     return hasher
+
+
+async def fault_of(workers: Workers, found: OpenObject, address: str) -> str | None:
+    """What is wrong with an open object that should have the BLAKE3 `address` (hex), None when nothing is."""
+    try:
+        hasher = await hash_all(workers, found, found.size, (Algorithm.BLAKE3,))
+    except Corrupt as error:
+        return str(error)
+    digest = hasher.digests()[Algorithm.BLAKE3]
+    return None if digest.hex == address else f"the bytes held are {digest}"
 
 
 class RunningHashes:

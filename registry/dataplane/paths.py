@@ -7,6 +7,7 @@
       staging/<boot>/<domain>/<id>        what an upload has sent so far; <boot> is the kernel's boot id,
                                           see drivers/staging.py
       packs/<domain>/<id>.pack            many records in one file (FORMAT.md); <id> is a UUID in 32 digits
+      packs/SESSION                       which index belongs to these packs (packs/session.py)
       index/content.sqlite                where in the packs what is; made again from the packs when lost
       index/open, change, maintain        empty files to lock, see index/locks.py
       keys/<domain>/<id>.key              data keys of sealed domains, wrapped; <id> are 32 digits
@@ -35,6 +36,8 @@ STAGING = "staging"
 PACKS = "packs"
 INDEX = "index"
 INDEX_FILE = "content.sqlite"
+#: Beside the folders of domains, whose names have no capitals.
+SESSION = "SESSION"
 KEYS = "keys"
 
 _PACK = re.compile(r"([0-9a-f]{32})\.pack")

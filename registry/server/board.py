@@ -28,7 +28,7 @@ STATUSES = (*map(str, _KNOWN_STATUSES), "other")
 LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 #: Operations of a storage driver, as the data plane names them, then one for the rest.
 STORAGE_OPERATIONS = (
-    *("open", "read", "size", "put", "delete", "rename", "list"),
+    *("open", "read", "size", "put", "delete", "set_aside", "list"),
     *("stage", "hold", "write", "read_stage", "settle", "commit", "drop"),
     *("free", "probe", "other"),
 )

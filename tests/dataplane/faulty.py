@@ -109,9 +109,9 @@ class FaultyDriver:
         self._faults.meet("delete")
         return await self._inner.delete(key)
 
-    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
-        self._faults.meet("rename")
-        await self._inner.rename(key, to)
+    async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
+        self._faults.meet("set_aside")
+        await self._inner.set_aside(key, to)
 
     def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:
         return self._inner.objects(area, domain)

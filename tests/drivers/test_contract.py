@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from registry.contract.dataplane import DomainId
+from registry.contract.digest import blake3_of
 from registry.dataplane.drivers.port import (
     Area,
     Busy,
@@ -72,7 +73,7 @@ async def test_domains_do_not_see_each_other(driver: Driver) -> None:
 
 
 async def test_what_is_not_there_is_missing(driver: Driver) -> None:
-    for work in (driver.size(KEY), driver.open(KEY), driver.delete(KEY), driver.rename(KEY, OTHER)):
+    for work in (driver.size(KEY), driver.open(KEY), driver.delete(KEY), driver.set_aside(KEY, OTHER)):
         with pytest.raises(Missing):
             await work
     with pytest.raises(Missing):
@@ -97,15 +98,19 @@ async def test_an_object_of_the_same_size_stays_and_another_size_is_replaced(dri
     assert await content(driver, KEY) == b"longer than that"
 
 
-async def test_rename_replaces(driver: Driver) -> None:
-    quarantined = KEY._replace(area=Area.QUARANTINE)
-    await driver.put(KEY, b"old")
-    await driver.rename(KEY, quarantined)
-    await driver.put(KEY, b"new")
-    await driver.rename(KEY, quarantined)
-    assert await content(driver, quarantined) == b"new"
-    assert [key async for key, _ in driver.objects(Area.CONTENT)] == []
+async def test_what_is_corrupt_is_set_aside_and_what_is_sound_stays(driver: Driver) -> None:
+    key = KEY._replace(hex=blake3_of(b"new").hex())
+    quarantined = key._replace(area=Area.QUARANTINE)
+    for wrong in (b"old", b"odd"):
+        await driver.put(key, wrong)
+        await driver.set_aside(key, quarantined)
+        assert await content(driver, quarantined) == wrong
+        assert [key async for key, _ in driver.objects(Area.CONTENT)] == []
     assert [found async for found in driver.objects(Area.QUARANTINE)] == [(quarantined, 3)]
+    await driver.put(key, b"new")
+    await driver.set_aside(key, quarantined)
+    assert await content(driver, key) == b"new"
+    assert await content(driver, quarantined) == b"odd"
 
 
 async def test_objects_by_domain(driver: Driver) -> None:

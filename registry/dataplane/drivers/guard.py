@@ -154,10 +154,10 @@ class Guard:
             with self.watch("delete"):
                 return await self._inner.delete(key)
 
-    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
+    async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
         async with self.turn:
-            with self.watch("rename"):
-                await self._inner.rename(key, to)
+            with self.watch("set_aside"):
+                await self._inner.set_aside(key, to)
 
     def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:
         return self._each("objects", self._inner.objects(area, domain))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import uuid
@@ -11,84 +12,64 @@ from pathlib import Path
 
 from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.adoption import adopt
+from registry.dataplane.drivers.forms import Forms
+from registry.dataplane.drivers.loose import FileId, LooseFiles
+from registry.dataplane.drivers.plain import PLAIN, AllPlain
 from registry.dataplane.drivers.port import (
     LARGEST_PIECE,
     Area,
+    Corrupt,
     Hold,
+    Missing,
     ObjectKey,
     OpenObject,
-    Permanent,
     Pieces,
     StageInfo,
     StageKey,
     Usage,
 )
-from registry.dataplane.drivers.staging import LocalHold, StageFile, boot_id, holds, info, read_exactly
+from registry.dataplane.drivers.staging import LocalHold, StageFile, boot_id, holds, info
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.format import ensure_format
-from registry.dataplane.paths import STAGING, is_address, is_domain, is_stage, object_place, stage_place
+from registry.dataplane.hashing import fault_of
+from registry.dataplane.paths import STAGING, is_domain, is_stage, object_place, stage_place
 from registry.dataplane.workers import Workers
-
-#: Up to this many bytes are read in the loop's thread where the page cache has them: 37 against 129 µs.
-INLINE = 64 << 10
-
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class LocalObject:
-    """An open blob."""
-
-    def __init__(self, fd: int, size: int, workers: Workers) -> None:
-        self._fd = fd
-        self._size = size
-        self._workers = workers
-
-    @property
-    def fd(self) -> int | None:
-        return self._fd
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    async def read(self, start: int, length: int) -> bytes:
-        if length <= INLINE and (data := self._cached(start, length)) is not None:
-            return data
-        return await self._workers.run(lambda: read_exactly(self._fd, start, length))
-
-    def _cached(self, start: int, length: int) -> bytes | None:
-        """The bytes when the page cache has them all, without ever waiting for the disk."""
-        buffer = bytearray(length)
-        try:
-            done = os.preadv(self._fd, [buffer], start, os.RWF_NOWAIT)
-        except OSError:  # EAGAIN: not in the cache; EOPNOTSUPP: the file system cannot say
-            return None
-        return bytes(buffer) if done == length else None
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 class LocalDriver:
     """Objects and stages in files below `root`, which is made when absent."""
 
-    def __init__(self, root: Path, workers: Workers, boot: str | None = None) -> None:
-        """Open or make the store; `boot` names this boot of the machine. Raises StoreError, OSError."""
+    def __init__(
+        self, root: Path, workers: Workers, boot: str | None = None, forms: Forms | None = None
+    ) -> None:
+        """Open or make the store; `boot` names this boot of the machine, `forms` say how files hold content,
+        by default as it is. Raises StoreError, OSError."""
         self._workers = workers
+        self._forms = forms or AllPlain()
         self.boot = boot or boot_id()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         ensure_format(root)
         self.tree = Tree(root)
+        self.loose = LooseFiles(self.tree, self._forms)
         try:
             for folder in (*(area.value for area in Area), STAGING):
                 with self.tree.folder((folder,), make=True):
                     pass
             adopt(self.tree, self.boot)
+            self._drop_former_stages()
         except BaseException:
             self.tree.close()
             raise
+
+    def _drop_former_stages(self) -> None:
+        """Drop uploads begun in a form that their domain has no more: they begin anew."""
+        for domain in filter(is_domain, self.tree.names((STAGING, self.boot))):
+            former = self._forms.of(DomainId(domain))[1:]
+            path = (STAGING, self.boot, domain)
+            for name in self.tree.names(path) if former else ():
+                if any(is_stage(name.removesuffix(form.suffix)) for form in former):
+                    with self.tree.folder(path) as folder:
+                        os.unlink(name, dir_fd=folder)
 
     # --- objects ---------------------------------------------------------------------------------------
 
@@ -97,12 +78,13 @@ class LocalDriver:
 
     def _put(self, key: ObjectKey, data: bytes) -> None:
         path, name = object_place(key)
+        form = self._forms.of(key.domain)[0]
         with self.tree.folder(path, make=True) as folder:
-            if holds(folder, name, len(data)):
+            if holds(folder, name + form.suffix, form.stored(len(data))):
                 os.fsync(folder)  # whoever put it there may not have come to this yet
                 return
         # A stage like any other, so that what a crash leaves behind is listed and reaped like any other.
-        file = StageFile(self.tree, self.boot, StageKey(key.domain, str(uuid.uuid4())))
+        file = StageFile(self.tree, self.boot, StageKey(key.domain, str(uuid.uuid4())), form)
         try:
             view = memoryview(data)
             for start in range(0, len(data), LARGEST_PIECE):
@@ -116,50 +98,72 @@ class LocalDriver:
             file.close()
 
     async def size(self, key: ObjectKey) -> int:
-        path, name = object_place(key)
         try:
-            status = os.stat("/".join((*path, name)), dir_fd=self.tree.fd, follow_symlinks=False)
+            return self.loose.size(key)
         except FileNotFoundError:
             raise self.tree.absent(key.area, "no such object") from None
-        return _file_size(status)
 
     async def open(self, key: ObjectKey) -> OpenObject:
-        path, name = object_place(key)
+        if self._forms.of(key.domain)[0] is PLAIN:
+            return self._open(key)
+        return await self._workers.run(lambda: self._open(key), undo=close)
+
+    def _open(self, key: ObjectKey) -> OpenObject:
         try:
-            fd = os.open("/".join((*path, name)), _READ, dir_fd=self.tree.fd)
+            file = self.loose.open(key)
         except FileNotFoundError:
             raise self.tree.absent(key.area, "no such object") from None
         try:
-            return LocalObject(fd, _file_size(os.fstat(fd)), self._workers)
+            return file.form.object(key, file.fd, file.status.st_size, self._workers)
         except BaseException:
-            os.close(fd)
+            os.close(file.fd)
             raise
 
     async def delete(self, key: ObjectKey) -> int:
         return await self._workers.run(lambda: self._delete(key))
 
     def _delete(self, key: ObjectKey) -> int:
-        path, name = object_place(key)
         try:
-            with self.tree.folder(path) as folder:
-                size = os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
-                os.unlink(name, dir_fd=folder)
-                os.fsync(folder)
-                return size
+            return self.loose.delete(key)
         except FileNotFoundError:
             raise self.tree.absent(key.area, "no such object") from None
 
-    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
-        await self._workers.run(lambda: self._rename(key, to))
+    async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
+        looked_at = self._file_of(key)
+        try:
+            found = await self.open(key)
+        except Corrupt:
+            pass
+        else:
+            try:
+                if await fault_of(self._workers, found, key.hex) is None:
+                    return
+            finally:
+                found.close()
+        await self._workers.run(lambda: self._set_aside(key, to, looked_at))
 
-    def _rename(self, key: ObjectKey, to: ObjectKey) -> None:
+    def _set_aside(self, key: ObjectKey, to: ObjectKey, looked_at: FileId) -> None:
         path, name = object_place(key)
         new_path, new_name = object_place(to)
-        try:
+        suffix = looked_at.form.suffix
+        with self.tree.folder((to.area.value,), make=True) as area:
+            # With this lock, no other can move the file away between our look at it and our rename, so that
+            # a push has no time to bring another.
+            fcntl.flock(area, fcntl.LOCK_EX)
+            try:
+                if self._file_of(key) != looked_at:
+                    return
+            except Missing:
+                return
             with self.tree.folder(path) as source, self.tree.folder(new_path, make=True) as target:
-                os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+                os.rename(name + suffix, new_name + suffix, src_dir_fd=source, dst_dir_fd=target)
                 os.fsync(target)
                 os.fsync(source)
+
+    def _file_of(self, key: ObjectKey) -> FileId:
+        """The file that `open` opens. Raises Missing."""
+        try:
+            return self.loose.id(key)
         except FileNotFoundError:
             raise self.tree.absent(key.area, "no such object") from None
 
@@ -171,9 +175,10 @@ class LocalDriver:
             if not is_domain(name):
                 continue
             for shard in await self._names((area.value, name)):
-                for hexadecimal, status in await self._files((area.value, name, shard)):
-                    if is_address(hexadecimal) and hexadecimal.startswith(shard):
-                        yield ObjectKey(area, DomainId(name), hexadecimal), status.st_size
+                files = await self._files((area.value, name, shard))
+                for hexadecimal, size in self.loose.among(DomainId(name), files):
+                    if hexadecimal.startswith(shard):
+                        yield ObjectKey(area, DomainId(name), hexadecimal), size
 
     async def usage(self) -> Usage:
         sizes = [size async for _, size in self.objects(Area.CONTENT)]
@@ -186,7 +191,7 @@ class LocalDriver:
         return LocalHold(file, self._workers)
 
     def _hold(self, stage: StageKey, offset: int | None, first: Pieces) -> StageFile:
-        file = StageFile(self.tree, self.boot, stage)
+        file = StageFile(self.tree, self.boot, stage, self._forms.of(stage.domain)[0])
         try:
             if offset is not None:
                 file.require(offset)
@@ -198,18 +203,33 @@ class LocalDriver:
             raise
 
     async def stage(self, stage: StageKey) -> StageInfo:
-        path, name = stage_place(self.boot, stage)
         try:
-            return info(os.stat("/".join((*path, name)), dir_fd=self.tree.fd, follow_symlinks=False))
+            return self._stage(stage)
         except FileNotFoundError:
             raise self.tree.absent(STAGING, "no such stage") from None
 
+    def _stage(self, stage: StageKey) -> StageInfo:
+        path, name = stage_place(self.boot, stage)
+        form = self._forms.of(stage.domain)[0]
+        file = "/".join((*path, name + form.suffix))
+        if form is PLAIN:
+            status = os.stat(file, dir_fd=self.tree.fd, follow_symlinks=False)
+            return info(status, status.st_size)
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.tree.fd)
+        try:
+            status = os.fstat(fd)
+            return info(status, form.staged(fd, status.st_size))
+        finally:
+            os.close(fd)
+
     async def stages(self) -> AsyncIterator[tuple[StageKey, StageInfo]]:
-        for domain in await self._names((STAGING, self.boot)):
-            if is_domain(domain):
-                for name, status in await self._files((STAGING, self.boot, domain)):
-                    if is_stage(name):
-                        yield StageKey(DomainId(domain), name), info(status)
+        for domain in filter(is_domain, await self._names((STAGING, self.boot))):
+            suffix = self._forms.of(DomainId(domain))[0].suffix
+            for name, _ in await self._files((STAGING, self.boot, domain)):
+                stage = StageKey(DomainId(domain), name.removesuffix(suffix))
+                if is_stage(stage.id) and stage.id + suffix == name:
+                    with suppress(FileNotFoundError):  # gone since
+                        yield stage, self._stage(stage)
 
     # --- the medium ------------------------------------------------------------------------------------
 
@@ -221,7 +241,7 @@ class LocalDriver:
         await self._workers.run(self._probe)
 
     def _probe(self) -> None:
-        file = StageFile(self.tree, self.boot, StageKey(DomainId("probe"), str(uuid.uuid4())))
+        file = StageFile(self.tree, self.boot, StageKey(DomainId("probe"), str(uuid.uuid4())), PLAIN)
         try:
             file.write([b"may I?"])
             os.fdatasync(file.fd)
@@ -251,7 +271,5 @@ class LocalDriver:
         return found
 
 
-def _file_size(status: os.stat_result) -> int:
-    if not stat.S_ISREG(status.st_mode):
-        raise Permanent("where an object should be is something that is not a plain file")
-    return status.st_size
+def close(opened: OpenObject) -> None:
+    opened.close()

@@ -67,13 +67,15 @@ class LooseFiles:
         raise FileNotFoundError
 
     def size(self, key: ObjectKey) -> int:
-        """Bytes of content. Raises FileNotFoundError, Corrupt, Permanent."""
+        """Bytes of content; 0 for a file whose size says that it is damaged.
+
+        Raises FileNotFoundError, Permanent."""
         for path, form in self._paths(key):
             try:
                 status = os.stat(path, dir_fd=self._tree.fd, follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            return form.length(_plain(status).st_size)
+            return _content_length(form, _plain(status).st_size)
         raise FileNotFoundError
 
     def id(self, key: ObjectKey) -> FileId:
@@ -135,7 +137,6 @@ class LooseFiles:
 
 
 def _content_length(form: Form, stored: int) -> int:
-    """Bytes of content; 0 for a file whose size says that it is damaged."""
     try:
         return form.length(stored)
     except Corrupt:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from registry.contract.dataplane import DomainId
+from registry.contract.digest import blake3_of
 from registry.dataplane.drivers.port import (
     Area,
     Busy,
@@ -108,9 +109,10 @@ class MemoryDriver:
         del self._objects[key]
         return size
 
-    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
-        self._objects[to] = self._get(key)
-        if to != key:
+    async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
+        data = self._get(key)
+        if blake3_of(data).hex() != key.hex:
+            self._objects[to] = data
             del self._objects[key]
 
     async def objects(

@@ -8,7 +8,6 @@ index only while its file is there, so that nothing comes back.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.local import LocalDriver
@@ -129,23 +128,27 @@ class PackedDriver:
             return opened
 
     async def delete(self, key: ObjectKey) -> int:
-        loose = packed = None
+        if key.area is not Area.CONTENT:
+            return await self._inner.delete(key)
+        loose = absent = None
         try:
             loose = await self._inner.delete(key)
-        except Missing:
-            if self._place(key) is None:
-                raise
-        if key.area is Area.CONTENT:
-            packed = await self._packs.remove(key.domain, bytes.fromhex(key.hex))
+        except Missing as error:
+            absent = error
+        packed = await self._packs.remove(key.domain, bytes.fromhex(key.hex))
+        if absent is not None and packed is None:
+            raise absent
         return (loose or 0) + (packed or 0)
 
-    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
-        if self._place(key) is None:
-            await self._inner.rename(key, to)
-            return
-        await self._inner.put(to, await self._packs.give_up(key.domain, bytes.fromhex(key.hex)))
-        with suppress(Missing):
-            await self._inner.rename(key, to)
+    async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
+        remains = await self._packs.give_up(key.domain, bytes.fromhex(key.hex))
+        if remains:
+            await self._inner.put(to, remains)
+        try:
+            await self._inner.set_aside(key, to)
+        except Missing:
+            if remains is None:
+                raise
 
     async def objects(
         self, area: Area, domain: DomainId | None = None

@@ -196,8 +196,12 @@ class Driver(Protocol):
         """Delete durably and return the size it had. Raises Missing."""
         ...
 
-    async def rename(self, key: ObjectKey, to: ObjectKey) -> None:
-        """Move durably, replacing what is at `to`. Raises Missing."""
+    async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
+        """Move what is held under `key` without having its BLAKE3 to `to`, durably, replacing what is there.
+
+        What is sound stays, also when it comes while this looks: of two who found an object corrupt, the
+        second must not take what a push brought after the first. Raises Missing.
+        """
         ...
 
     def objects(self, area: Area, domain: DomainId | None = None) -> AsyncIterator[tuple[ObjectKey, int]]:

@@ -8,13 +8,13 @@ and, where something is written, Full.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from registry.contract.dataplane import DomainId
-from registry.dataplane.packs.records import Kind
+from registry.dataplane.packs.records import Grave, Kind
 from registry.dataplane.paths import PackKey
 
 
@@ -84,6 +84,18 @@ class Lookups(Protocol):
 
     def pack(self, key: PackKey) -> PackRow | None: ...
 
+    def lost_chunks(self, domain: DomainId) -> set[bytes]:
+        """Digests of chunks and lists that recipes name and no pack holds (any more)."""
+        ...
+
+    def owed(self, domain: DomainId, digest: bytes) -> list[Grave]:
+        """Records of that digest which were taken out, and whose tombstones are not known to be synced."""
+        ...
+
+    def debts(self) -> dict[DomainId, list[Grave]]:
+        """All of those, by domain."""
+        ...
+
     def idle_lists(self, domain: DomainId, limit: int) -> list[tuple[bytes, Place]]:
         """Lists that no recipe names, whose chunks are to be released."""
         ...
@@ -128,6 +140,14 @@ class Change(Lookups, Protocol):
 
     def release(self, domain: DomainId, digests: Mapping[bytes, int]) -> int:
         """Count fewer uses; returns the stored bytes that nothing uses any more and a rewrite frees."""
+        ...
+
+    def owe(self, domain: DomainId, graves: Sequence[Grave]) -> None:
+        """Note that tombstones for these are to follow."""
+        ...
+
+    def paid(self, domain: DomainId, graves: Sequence[Grave]) -> None:
+        """Note that tombstones for these were synced."""
         ...
 
     def drop_chunk(self, domain: DomainId, digest: bytes, place: Place) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 _NEW_LIVE = "UPDATE packs SET live = live + NEW.stored WHERE id = NEW.pack;"
 _OLD_LIVE = "UPDATE packs SET live = live - OLD.stored WHERE id = OLD.pack;"
@@ -33,6 +33,14 @@ CREATE TABLE chunks (
   PRIMARY KEY (domain, digest)
 ) WITHOUT ROWID;
 CREATE INDEX idle_lists ON chunks (domain, digest) WHERE kind = 4 AND refs = 0;
+CREATE INDEX lost_chunks ON chunks (domain, digest) WHERE pack IS NULL;
+
+-- Records that were taken out, and whose tombstones are not known to be synced.
+CREATE TABLE owed (
+  domain INTEGER NOT NULL, digest BLOB NOT NULL, pack BLOB NOT NULL, offset INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  PRIMARY KEY (domain, digest, pack, offset)
+) WITHOUT ROWID;
 
 CREATE TRIGGER object_added AFTER INSERT ON objects BEGIN {_NEW_LIVE} END;
 CREATE TRIGGER object_gone AFTER DELETE ON objects BEGIN {_OLD_LIVE} END;

@@ -12,17 +12,17 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.port import DriverError, Full, Permanent, Transient
 from registry.dataplane.index.locks import LockFile
 from registry.dataplane.index.port import ListedObject, PackRow, PackState, Place
 from registry.dataplane.index.schema import SCHEMA, VERSION
-from registry.dataplane.packs.records import Kind
+from registry.dataplane.packs.records import Grave, Kind
 from registry.dataplane.paths import PackKey
 
 _TRANSIENT = frozenset(
@@ -42,6 +42,15 @@ _BUSY = 10.0
 _PLACE = "p.uuid, p.domain, {0}.offset, {0}.stored, {0}.raw, {0}.kind"
 _DOMAIN = "(SELECT id FROM domains WHERE name = ?)"
 _PACK = "(SELECT id FROM packs WHERE uuid = ?)"
+
+
+class Note(NamedTuple):
+    """What the index says of itself: the boot in which it was last open, whether it was closed as it should
+    be, and the session (packs/session.py) that it belongs to."""
+
+    boot: str
+    clean: bool
+    session: str
 
 
 class Damaged(Exception):  # noqa: N818 - a finding
@@ -78,6 +87,9 @@ class _Queries:
         with self._lock, _classified():
             return self._connection.execute(statement, values).fetchall()
 
+    def close(self) -> None:
+        self._connection.close()
+
     def find(self, domain: DomainId, address: bytes) -> Place | None:
         rows = self._all(_FIND + " LIMIT 1", domain, address)
         return _place(rows[0]) if rows else None
@@ -106,11 +118,26 @@ class _Queries:
 
     def packs(self, *states: PackState) -> list[PackRow]:
         chosen = f" WHERE state IN ({', '.join(str(int(state)) for state in states)})" if states else ""
+        if states and PackState.CLOSED not in states:
+            chosen += f" AND {_AT_WORK}"  # in the words of the index of those few, which SQLite compares
         return [_pack_row(row) for row in self._all(f"{_PACKS}{chosen}")]
 
     def pack(self, key: PackKey) -> PackRow | None:
         rows = self._all(f"{_PACKS} WHERE uuid = ?", key.id)
         return _pack_row(rows[0]) if rows else None
+
+    def lost_chunks(self, domain: DomainId) -> set[bytes]:
+        return {row[0] for row in self._all(_LOST_CHUNKS, domain)}
+
+    def owed(self, domain: DomainId, digest: bytes) -> list[Grave]:
+        rows = self._all(_OWED, domain, digest)
+        return [Grave(pack, offset, Kind(kind), digest) for pack, offset, kind in rows]
+
+    def debts(self) -> dict[DomainId, list[Grave]]:
+        found: dict[DomainId, list[Grave]] = {}
+        for domain, pack, offset, kind, digest in self._all(_DEBTS):
+            found.setdefault(DomainId(domain), []).append(Grave(pack, offset, Kind(kind), digest))
+        return found
 
     def idle_lists(self, domain: DomainId, limit: int) -> list[tuple[bytes, Place]]:
         return [(row[0], _place(row[1:])) for row in self._all(_IDLE_LISTS, domain, limit)]
@@ -145,12 +172,14 @@ class _Changes(_Queries):
         row = self.pack(key)
         if row is None:
             return
-        if row.live or row.state is not PackState.DELETING:  # a walk of the tables, for a pack that was lost
+        if row.live or row.state is PackState.CLOSED or (row.state is PackState.OPEN and row.size):
+            # A walk of the tables, for a pack that was lost. Nothing points to one not yet written to.
             self._run(f"DELETE FROM objects WHERE pack = {_PACK}", key.id)
             self._run(f"DELETE FROM chunks WHERE pack = {_PACK} AND refs = 0", key.id)
             self._run(
                 f"UPDATE chunks SET pack = NULL, offset = NULL, stored = 0 WHERE pack = {_PACK}", key.id
             )
+        self._run("DELETE FROM owed WHERE pack = ?", key.id)
         self._run("DELETE FROM packs WHERE uuid = ?", key.id)
 
     def add_object(self, domain: DomainId, address: bytes, place: Place) -> bool:
@@ -231,6 +260,20 @@ class _Changes(_Queries):
             self._run("UPDATE packs SET changed = ? WHERE id = ?", time.time_ns() // 1000, pack)
         return freed
 
+    def owe(self, domain: DomainId, graves: Sequence[Grave]) -> None:
+        for grave in graves:
+            self._run(
+                f"INSERT OR IGNORE INTO owed VALUES ({_DOMAIN}, ?, ?, ?, ?)",
+                domain, grave.digest, grave.pack, grave.offset, grave.kind,
+            )  # fmt: skip
+
+    def paid(self, domain: DomainId, graves: Sequence[Grave]) -> None:
+        for grave in graves:
+            self._run(
+                f"DELETE FROM owed WHERE domain = {_DOMAIN} AND digest = ? AND pack = ? AND offset = ?",
+                domain, grave.digest, grave.pack, grave.offset,
+            )  # fmt: skip
+
     def drop_chunk(self, domain: DomainId, digest: bytes, place: Place) -> bool:
         return bool(
             self._run(
@@ -256,7 +299,8 @@ class SqliteIndex(_Queries):
         try:
             self._prepare()
             super().__init__(_connect(path), threading.Lock())
-            _set_up(self._connection)
+            # What may walk a table has a connection of its own: the event loop never waits for its lock.
+            self._walks = _Queries(_connect(path), threading.Lock())
         except BaseException:
             self._writer.close()
             raise
@@ -292,34 +336,43 @@ class SqliteIndex(_Queries):
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def note(self) -> tuple[str, bool]:
-        """The boot in which the index was last open, and whether it was closed as it should be."""
-        rows = dict(self._all("SELECT name, value FROM meta"))
-        return rows.get("boot", ""), rows.get("clean") == "1"
+    def packs(self, *states: PackState) -> list[PackRow]:
+        return self._walks.packs(*states)
 
-    def set_note(self, boot: str, clean: bool) -> None:
-        """Write that down, durably."""
-        self._write_durably("boot", boot)
-        self._write_durably("clean", str(int(clean)))
+    def totals(self) -> tuple[int, int, int]:
+        return self._walks.totals()
+
+    def note(self) -> Note:
+        """What was written down last."""
+        rows = dict(self._all("SELECT name, value FROM meta"))
+        return Note(rows.get("boot", ""), rows.get("clean") == "1", rows.get("session", ""))
+
+    def set_note(self, note: Note) -> None:
+        """Write down, durably."""
+        self._write_durably(boot=note.boot, clean=str(int(note.clean)), session=note.session)
 
     def sync(self) -> None:
-        self._write_durably("synced", str(time.time_ns()))
+        self._write_durably(synced=str(time.time_ns()))
 
-    def _write_durably(self, name: str, value: str) -> None:
+    def _write_durably(self, **values: str) -> None:
         """One commit that waits for the disk, and so for all commits before it."""
         with self._change_lock.held(), _classified():
             self._writer.execute("PRAGMA synchronous = FULL")
             try:
-                self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+                rows = ", ".join(["(?, ?)"] * len(values))
+                flat = [part for pair in values.items() for part in pair]
+                self._writer.execute(f"INSERT OR REPLACE INTO meta VALUES {rows}", flat)
             finally:
                 self._writer.execute("PRAGMA synchronous = NORMAL")
 
     def close(self) -> None:
         self._connection.close()
+        self._walks.close()
         self._writer.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """A connection for one thread at a time, whichever."""
     return sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
 
 
@@ -340,6 +393,10 @@ _OBJECTS = (
     f"SELECT address, max(raw) FROM objects WHERE domain = {_DOMAIN} AND address > ? "
     "GROUP BY address ORDER BY address LIMIT ?"
 )
+_LOST_CHUNKS = f"SELECT digest FROM chunks WHERE domain = {_DOMAIN} AND pack IS NULL"
+_OWED = f"SELECT pack, offset, kind FROM owed WHERE domain = {_DOMAIN} AND digest = ?"
+_DEBTS = "SELECT d.name, o.pack, o.offset, o.kind, o.digest FROM owed o JOIN domains d ON d.id = o.domain"
+_AT_WORK = "state <> 3"
 _PACKS = "SELECT uuid, domain, state, size, payload, live, changed FROM packs"
 _IDLE_LISTS = (
     f"SELECT c.digest, {_PLACE.format('c')} FROM chunks c JOIN packs p ON p.id = c.pack "

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from registry.contract.dataplane import DomainId
 from registry.contract.digest import Algorithm, new_hasher
 from registry.dataplane.drivers.port import Corrupt
 from registry.dataplane.index.port import Place
@@ -20,39 +19,39 @@ from registry.dataplane.packs.records import HEADER, Grave, Kind
 _MOST = 16 << 20
 
 
-def examine(reader: PackReader, address: bytes, place: Place) -> list[tuple[Grave, bytes]]:
-    """Corrupt records of the object at `place`, each with its stored bytes as they are now."""
+def examine(reader: PackReader, address: bytes, place: Place) -> list[tuple[Grave, bytes]] | None:
+    """Corrupt records of the object at `place`, each with its stored bytes as they are now.
+
+    None when the object is sound, and nothing when it is not for other reasons: a chunk that no pack holds.
+    """
+    if fault_of(reader, address, place) is None:
+        return None
     found = []
     room = _MOST
     for digest, part in _parts(reader, address, place):
         try:
-            with reader.files.take(part.pack) as file:
-                reader.at(part, file)
-        except (Corrupt, FileNotFoundError):
+            reader.record(part)
+        except Corrupt:
             stored = _as_it_is(reader, part) if part.stored <= room else b""
             room -= len(stored)
             found.append((Grave(part.pack.id, part.offset, part.kind, digest), stored))
     return found
 
 
-def fault_of(reader: PackReader, domain: DomainId, address: bytes) -> str | None:
-    """Read a whole object and say what is wrong with it, if anything."""
-    place = reader.index.find(domain, address)
-    if place is None:
-        return "no pack holds it any more"
+def fault_of(reader: PackReader, address: bytes, place: Place) -> str | None:
+    """Read the whole object at `place` and say what is wrong with it, if anything."""
     try:
         hasher = new_hasher(Algorithm.BLAKE3)
         for data in _content(reader, place):
             hasher.update(data)
-    except (Corrupt, FileNotFoundError) as error:
+    except Corrupt as error:
         return str(error)
     found = hasher.hexdigest()
     return None if found == address.hex() else f"the bytes held are blake3:{found}"
 
 
 def _content(reader: PackReader, place: Place) -> Iterator[bytes]:
-    with reader.files.take(place.pack) as file:
-        data = reader.at(place, file)
+    data = reader.record(place)
     if place.kind is Kind.BLOB:
         yield data
         return
@@ -83,9 +82,8 @@ def _named(reader: PackReader, place: Place) -> Iterator[tuple[bytes, Place]]:
 
 def _recipe(reader: PackReader, place: Place) -> Recipe:
     try:
-        with reader.files.take(place.pack) as file:
-            return parse_recipe(reader.at(place, file))
-    except (Corrupt, FileNotFoundError):
+        return parse_recipe(reader.record(place))
+    except Corrupt:
         return Recipe(0, ())
 
 

@@ -7,8 +7,8 @@ import threading
 from collections import OrderedDict
 from types import TracebackType
 
-from registry.dataplane.drivers.port import Corrupt
-from registry.dataplane.drivers.staging import read_exactly
+from registry.dataplane.drivers.forms import read_exactly
+from registry.dataplane.drivers.port import Corrupt, Permanent
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.packs.records import HEADER, Record, parse_header
 from registry.dataplane.paths import PACKS, PackKey, pack_folder, pack_name
@@ -30,7 +30,11 @@ class PackFile:
 
         Raises Corrupt, OSError.
         """
-        return self.parse(read_exactly(self.fd, offset, HEADER + stored), stored)
+        try:
+            data = read_exactly(self.fd, offset, HEADER + stored)
+        except Permanent:
+            raise Corrupt(f"pack {self.key.id.hex()} ends before a record that was in it") from None
+        return self.parse(data, stored)
 
     def cached(self, offset: int, stored: int) -> tuple[Record, bytes] | None:
         """The same when the page cache has it, without ever waiting for the disk."""

@@ -7,6 +7,7 @@ a finished pack says by itself what it holds, and an unfinished one is worth not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,8 +18,8 @@ from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
 from registry.dataplane.packs.layout import NO_CHUNKER, Chunker, Role
 from registry.dataplane.packs.reading import PackReader
 from registry.dataplane.packs.records import Grave, Record, tombstones
-from registry.dataplane.packs.recovery import uses_of
 from registry.dataplane.packs.writer import PackWriter, new_key
+from registry.dataplane.paths import PackKey, pack_folder, pack_name
 
 #: Idle lists released in one change.
 _LISTS = 8
@@ -30,16 +31,22 @@ class JobPack:
     def __init__(
         self, tree: Tree, index: ContentIndex, domain: DomainId, chunker: Chunker = NO_CHUNKER
     ) -> None:
+        self._tree = tree
         self._index = index
         self.domain = domain
-        self._finished = False
-        key = new_key(domain)
+        self._switched = False
+        self._key = new_key(domain)
         with index.change() as change:
-            change.put_pack(key, PackState.WRITING, 0, 0)
-        self._writer = PackWriter(tree, key, Role.JOB, chunker)
+            change.put_pack(self._key, PackState.WRITING, 0, 0)
+        try:
+            self._writer = PackWriter(tree, self._key, Role.JOB, chunker)
+        except BaseException:
+            self._delete()
+            raise
 
     @property
     def size(self) -> int:
+        """Bytes so far."""
         return self._writer.size
 
     def add(self, record: Record, payload: bytes) -> Place:
@@ -60,24 +67,39 @@ class JobPack:
             if graves:
                 self._writer.add(*tombstones(graves))
             size = self._writer.finish()
-            self._finished = True  # the index may have switched to it, whatever comes now
             change.put_pack(self._writer.key, PackState.CLOSED, size, self._writer.payload)
+        self._switched = True
         self._writer.close()
 
     def abandon(self) -> None:
-        """Give it up: delete it where that is sure to be right, else leave it to the next opening."""
-        if self._finished:
-            self._writer.close()
-        else:
-            self._writer.abandon()
-            with suppress(DriverError), self._index.change() as change:
-                change.forget_pack(self._writer.key)
+        """Give it up, unless the index switched to it. Idempotent."""
+        self._writer.close()
+        if not self._switched:
+            self._delete()
+
+    def _delete(self) -> None:
+        """Leave nothing behind, or leave it all to the next opening."""
+        with suppress(DriverError, OSError):
+            row = self._index.pack(self._key)
+            if row is not None and row.state is PackState.WRITING:  # also where a commit failed, or seemed to
+                delete_pack(self._tree, self._index, self._key)
+            self._switched = True
+
+
+def delete_pack(tree: Tree, index: ContentIndex, key: PackKey) -> None:
+    """Delete a pack durably, and only then forget it: until then tombstones for it are needed."""
+    with tree.folder(pack_folder(key.domain), make=True) as folder:
+        with suppress(FileNotFoundError):
+            os.unlink(pack_name(key.id), dir_fd=folder)
+        os.fsync(folder)
+    with index.change() as change:
+        change.forget_pack(key)
 
 
 def release_idle_lists(index: ContentIndex, reader: PackReader, domain: DomainId) -> Iterator[None]:
     """Let go of the chunks of lists that no recipe names any more, some at a time."""
     while lists := index.idle_lists(domain, _LISTS):
-        uses = [uses_of(reader, place) for _, place in lists]
+        uses = [reader.uses(place) for _, place in lists]
         with index.change() as change:
             for (digest, place), names in zip(lists, uses, strict=True):
                 if change.drop_chunk(domain, digest, place):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar
@@ -15,7 +14,7 @@ from registry.dataplane.drivers.port import Area, Transient
 from registry.dataplane.packs.packing import PackingJob
 from registry.dataplane.packs.rewriting import RewritingJob
 from registry.dataplane.packs.store import Packs
-from registry.dataplane.paths import object_key, object_place
+from registry.dataplane.paths import object_key
 from registry.dataplane.workers import Workers
 
 T = TypeVar("T")
@@ -40,7 +39,9 @@ class Jobs:
         packs = self._packs
         with packs.maintain.tried() as alone:
             self._only(alone)
-            job = PackingJob(packs.tree, packs.reader, packs.records, packs.settings, packing)
+            job = PackingJob(
+                packs.tree, self._loose.loose, packs.reader, packs.records, packs.settings, packing
+            )
             self._running = job
             try:
                 async for domain, address in chosen or self._all():
@@ -85,14 +86,10 @@ class Jobs:
             self._running.abandon()
 
     def _is_loose(self, domain: DomainId, address: Digest) -> bool:
-        path, name = object_place(object_key(domain, address))
         try:
-            os.stat("/".join((*path, name)), dir_fd=self._packs.tree.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
+            return self._loose.loose.holds(object_key(domain, address))
         except OSError as error:
             raise classify("size", error) from error
-        return True
 
     def _only(self, alone: bool) -> None:
         if not alone:

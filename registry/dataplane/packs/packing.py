@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from registry.contract.dataplane import Codec, DomainId, Packed, Packing
 from registry.contract.digest import Algorithm, Digest, blake3_of, new_hasher
-from registry.dataplane.drivers.port import Area, Corrupt, ObjectKey
+from registry.dataplane.drivers.forms import Source
+from registry.dataplane.drivers.loose import LooseFiles
+from registry.dataplane.drivers.port import Area, Corrupt, Erased, ObjectKey
 from registry.dataplane.drivers.tree import Tree
-from registry.dataplane.index.port import ContentIndex, Place
+from registry.dataplane.index.port import Change, ContentIndex, Place
 from registry.dataplane.packs.chunking import Chunking
 from registry.dataplane.packs.codec import Records
 from registry.dataplane.packs.examining import fault_of
@@ -29,12 +32,11 @@ from registry.dataplane.packs.records import Grave, Kind
 from registry.dataplane.paths import object_place
 from registry.dataplane.settings import DataPlaneSettings
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Content (bytes) worked through between two steps.
 _STEP = 8 << 20
 #: Rows of the index that one switch may change, about: some 100 ms in which other writes wait.
 _ROWS = 16_384
-#: Digests of chunks found sound in this run, so that they are not read again.
+#: Places of chunks found sound in this run, so that they are not read again.
 _KNOWN_SOUND = 100_000
 
 
@@ -46,8 +48,10 @@ class _Blob:
     address: Digest
     size: int = 0
     added: int = 0
-    place: Place | None = None
-    uses: Counter[bytes] | None = None
+
+    @property
+    def digest(self) -> bytes:
+        return bytes.fromhex(self.address.hex)
 
     @property
     def key(self) -> ObjectKey:
@@ -57,18 +61,28 @@ class _Blob:
         return Packed(self.domain, self.address, self.size, self.added, fault)
 
 
+class _Ready(NamedTuple):
+    """A blob whose records are in the job's pack."""
+
+    blob: _Blob
+    place: Place
+    uses: Counter[bytes]
+
+
 class PackingJob:
     """One run. `add` and `finish` are iterated in worker threads, one step at a time; `abandon` ends it."""
 
     def __init__(
         self,
         tree: Tree,
+        loose: LooseFiles,
         reader: PackReader,
         records: Records,
         settings: DataPlaneSettings,
         packing: Packing,
     ) -> None:
         self._tree = tree
+        self._loose = loose
         self._reader = reader
         self._index: ContentIndex = reader.index
         self._records = records
@@ -78,7 +92,7 @@ class PackingJob:
         if packing.codec is Codec.ZSTD:
             self._level = settings.zstd_level if packing.level is None else packing.level
         self._chunking = Chunking(settings)
-        self._sound: set[bytes] = set()
+        self._sound: set[Place] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -86,32 +100,35 @@ class PackingJob:
         self._fresh: dict[bytes, Place] = {}
         self._lists: dict[bytes, Counter[bytes]] = {}
         self._bad: list[tuple[bytes, Place]] = []
-        self._ready: list[_Blob] = []
+        self._ready: list[_Ready] = []
         self._rows = 0
 
     def add(self, domain: DomainId, address: Digest) -> Generator[list[Packed], None, None]:
         """Take in one blob if the policy wants it. Yields what was switched to packs, often nothing."""
         blob = _Blob(domain, address)
-        path, name = object_place(blob.key)
         try:
-            fd = os.open("/".join((*path, name)), _READ, dir_fd=self._tree.fd)
+            file = self._loose.open(blob.key)
         except FileNotFoundError:
             return
         try:
-            status = os.fstat(fd)
-            blob.size = status.st_size
-            if not self._wanted(status):
+            blob.size = file.size
+            if not self._wanted(file.status.st_mtime, blob.size):
                 return
             if self._pack is not None and self._pack.domain != domain:
                 yield from self._flush()
-            if any(ready.key == blob.key for ready in self._ready[-1:]):
+            if any(ready.blob.key == blob.key for ready in self._ready[-1:]):
                 return
-            if self._index.find(domain, bytes.fromhex(address.hex)) is not None:
-                yield from self._tidy(blob)
+            place = self._index.find(domain, blob.digest)
+            if place is not None:
+                yield from self._tidy(blob, place)
             else:
-                yield from self._cut(blob, fd)
+                yield from self._cut(blob, file.source())
+        except Corrupt as error:
+            yield [blob.done(str(error))]
+        except Erased:  # with its key, and is nobody's to read
+            return
         finally:
-            os.close(fd)
+            os.close(file.fd)
 
     def finish(self) -> Generator[list[Packed], None, None]:
         """Close the last pack."""
@@ -123,14 +140,14 @@ class PackingJob:
             self._pack.abandon()
         self._reset()
 
-    def _wanted(self, status: os.stat_result) -> bool:
+    def _wanted(self, changed: float, size: int) -> bool:
         rule = self._packing
-        old = time.time() - status.st_mtime >= rule.older_than
-        return old and rule.at_least <= status.st_size and status.st_size <= (rule.at_most or status.st_size)
+        old = time.time() - changed >= rule.older_than
+        return old and rule.at_least <= size and size <= (rule.at_most or size)
 
     # --- one blob --------------------------------------------------------------------------------------
 
-    def _cut(self, blob: _Blob, fd: int) -> Generator[list[Packed], None, None]:
+    def _cut(self, blob: _Blob, source: Source) -> Generator[list[Packed], None, None]:
         hasher = new_hasher(Algorithm.BLAKE3)
         items: list[Item] = []
         lists: list[Item] = []
@@ -138,7 +155,7 @@ class PackingJob:
         done = 0
 
         def read(length: int) -> bytes:
-            data = os.read(fd, length)
+            data = source.read(length)
             hasher.update(data)
             return data
 
@@ -175,12 +192,12 @@ class PackingJob:
 
     def _store(self, blob: _Blob, kind: Kind, data: bytes, uses: Counter[bytes]) -> None:
         level = self._level if kind is Kind.BLOB else None
-        address = bytes.fromhex(blob.address.hex)
-        record, payload = self._records.encode(blob.domain, kind, address, data, size=blob.size, level=level)
-        blob.place = self._into(blob.domain).add(record, payload)
+        record, payload = self._records.encode(
+            blob.domain, kind, blob.digest, data, size=blob.size, level=level
+        )
+        place = self._into(blob.domain).add(record, payload)
         blob.added += record.stored
-        blob.uses = uses
-        self._ready.append(blob)
+        self._ready.append(_Ready(blob, place, uses))
         self._rows += 1 + len(uses)
 
     def _list(self, blob: _Blob, items: list[Item]) -> Item:
@@ -209,22 +226,21 @@ class PackingJob:
         return record.stored
 
     def _is_sound(self, digest: bytes, place: Place) -> bool:
-        if digest in self._sound:
+        if place in self._sound:
             return True
         try:
-            with self._reader.files.take(place.pack) as file:
-                record, stored = file.record(place.offset, place.stored)
-        except (Corrupt, FileNotFoundError):
+            record, stored = self._reader.stored(place)
+        except Corrupt:
             return False
         if record.digest != digest or blake3_of(stored) != record.check:
             return False
-        self._know_sound((digest,))
+        self._know_sound((place,))
         return True
 
-    def _know_sound(self, digests: Iterable[bytes]) -> None:
+    def _know_sound(self, places: Iterable[Place]) -> None:
         if len(self._sound) >= _KNOWN_SOUND:
             self._sound.clear()
-        self._sound.update(digests)
+        self._sound.update(places)
 
     def _into(self, domain: DomainId) -> JobPack:
         if self._pack is None:
@@ -241,7 +257,7 @@ class PackingJob:
         pack = self._pack
         if pack is None:
             return
-        packed: list[_Blob] = []
+        packed: list[_Ready] = []
         with pack.switch() as (change, graves):
             for digest, place in self._bad:
                 change.move_chunk(pack.domain, digest, place, None)
@@ -250,45 +266,57 @@ class PackingJob:
                 change.add_chunk(pack.domain, digest, place)
             for uses in self._lists.values():
                 change.retain(pack.domain, uses)
-            for blob in self._ready:
-                address = bytes.fromhex(blob.address.hex)
-                if blob.place is None or blob.uses is None:
-                    continue
-                if self._is_loose(blob):
-                    change.add_object(pack.domain, address, blob.place)
-                    change.retain(pack.domain, blob.uses)
-                    packed.append(blob)
-                else:  # removed meanwhile
-                    graves.append(Grave(blob.place.pack.id, blob.place.offset, blob.place.kind, address))
-        self._know_sound(self._fresh)
+            graves.extend(self._take_in(change, pack.domain, packed))
+        self._know_sound(self._fresh.values())
         self._reset()
-        self._unlink(packed)
-        yield [blob.done() for blob in packed]
+        self._unlink([(ready.blob, ready.place) for ready in packed])
+        yield [ready.blob.done() for ready in packed]
 
-    def _tidy(self, blob: _Blob) -> Generator[list[Packed], None, None]:
+    def _take_in(self, change: Change, domain: DomainId, packed: list[_Ready]) -> list[Grave]:
+        """Add to the index and to `packed` what is still wanted. Returns the recipes of what is not: blobs
+        removed meanwhile, and those that name a chunk which was sound and has been given up since; the file
+        of such a one stays, and the next run packs it."""
+        graves = []
+        for ready in self._ready:
+            loose = self._is_loose(ready.blob)
+            if loose:
+                change.retain(domain, ready.uses)
+                if not self._names(ready.uses, change.lost_chunks(domain)):
+                    change.add_object(domain, ready.blob.digest, ready.place)
+                    packed.append(ready)
+                    continue
+                change.release(domain, ready.uses)
+            graves.append(Grave(ready.place.pack.id, ready.place.offset, ready.place.kind, ready.blob.digest))
+        return graves
+
+    def _names(self, uses: Mapping[bytes, int], lost: set[bytes]) -> bool:
+        """Whether a recipe, or a list of this pack that it names, names any of these."""
+        return bool(lost) and any(
+            digest in lost or not lost.isdisjoint(self._lists.get(digest, ())) for digest in uses
+        )
+
+    def _tidy(self, blob: _Blob, place: Place) -> Generator[list[Packed], None, None]:
         """A blob that a pack holds already, because a crash came before its file was deleted."""
-        fault = fault_of(self._reader, blob.domain, bytes.fromhex(blob.address.hex))
+        fault = fault_of(self._reader, blob.digest, place)
         if fault is None:
-            self._unlink([blob])
+            self._unlink([(blob, place)])
         yield [blob.done(fault)]
 
     def _is_loose(self, blob: _Blob) -> bool:
-        path, name = object_place(blob.key)
-        try:
-            os.stat("/".join((*path, name)), dir_fd=self._tree.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
+        return self._loose.holds(blob.key)
 
-    def _unlink(self, blobs: list[_Blob]) -> None:
+    def _unlink(self, packed: list[tuple[_Blob, Place]]) -> None:
         """Delete the loose files, durably: one that came back after a later removal would be a ghost."""
-        folders: dict[tuple[str, ...], list[str]] = {}
-        for blob in blobs:
-            path, name = object_place(blob.key)
-            folders.setdefault(path, []).append(name)
-        for path, names in folders.items():
+        folders: dict[tuple[str, ...], list[tuple[_Blob, Place]]] = {}
+        for blob, place in packed:
+            folders.setdefault(object_place(blob.key)[0], []).append((blob, place))
+        for path, here in folders.items():
             with suppress(FileNotFoundError), self._tree.folder(path) as folder:
-                for name in names:
-                    with suppress(FileNotFoundError):
-                        os.unlink(name, dir_fd=folder)
+                with self._index.change() as change:
+                    for blob, place in here:
+                        # Where the blob was removed meanwhile, so was its file, and one that is there now
+                        # came by a later push. Who removes waits for the change that we are in.
+                        if place in change.places(blob.domain, blob.digest):
+                            with suppress(FileNotFoundError):
+                                self._loose.unlink(blob.key, folder)
                 os.fsync(folder)

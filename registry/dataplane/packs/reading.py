@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from registry.contract.dataplane import DomainId
-from registry.dataplane.drivers.port import Corrupt, Permanent
+from registry.dataplane.drivers.port import Corrupt, Erased, Permanent
 from registry.dataplane.index.port import ContentIndex, Place
 from registry.dataplane.packs.codec import Records
 from registry.dataplane.packs.files import PackFile, PackFiles
 from registry.dataplane.packs.recipes import Item, Spans, parse_recipe
+from registry.dataplane.packs.records import Record
 from registry.dataplane.workers import Workers
 
 #: A record may move to another pack between look-up and opening: so often the look-up is repeated.
@@ -44,6 +45,29 @@ class PackReader:
         """The content of the record at `place`, verified. Raises Corrupt, Permanent, OSError."""
         record, stored = file.record(place.offset, place.stored)
         return self._records.decode(place.pack.domain, record, stored)
+
+    def stored(self, place: Place) -> tuple[Record, bytes]:
+        """The record at `place` as it is stored, of whatever pack.
+
+        Raises Corrupt also for a pack that is gone, Permanent, OSError.
+        """
+        try:
+            file = self.files.take(place.pack)
+        except FileNotFoundError:
+            raise self.files.lost(place.pack) from None
+        with file:
+            return file.record(place.offset, place.stored)
+
+    def record(self, place: Place) -> bytes:
+        """Its content, verified. Raises as `stored`."""
+        return self._records.decode(place.pack.domain, *self.stored(place))
+
+    def uses(self, place: Place) -> Mapping[bytes, int]:
+        """What the recipe or list at `place` names, and how often; nothing when it is corrupt or gone."""
+        try:
+            return parse_recipe(self.record(place)).uses
+        except (Corrupt, Erased):
+            return {}
 
     def at_once(self, place: Place, file: PackFile) -> bytes | None:
         """The same when it needs no waiting for the disk."""
@@ -87,6 +111,8 @@ class PackedBlob:
             data = self._reader.at_once(self._place, self._file)
             if data is None:
                 data = await self._workers.run(lambda: self._reader.at(self._place, self._file))
+            if len(data) != self.size:
+                raise Corrupt("an object is not as long as the index says")
             self._data = data
         return _part(self._data, start, length)
 

@@ -2,14 +2,17 @@
 
 **Unfinished packs.** The index knows every pack that is being written, and its owner holds a lock on the
 file. One whose lock is free lost its owner: of a log, the records that the index missed are added, and it is
-closed with a footer; a job's pack is deleted. The work is bounded by what was being written.
+closed with a footer; a job's pack is deleted, even a finished one, for the index never switched to it and
+what it copied may have been removed since. The work is bounded by what was being written.
 
 **An index that is behind.** Within one boot of the machine the index has every change that was committed.
-After a power loss it may have lost the last ones (index/sqlite.py). So after a boot that found it not closed,
-the packs on disk are compared with those it knows, and what is new is read from footers; with an empty index
-that is a rebuild. Packs may come in any order: an object is held where a record says so and no tombstone
-names that very place. The index is synced before a pack is deleted, so that it never needs one that is gone;
-where a person lost one, uses of chunks may be counted too high until a rebuild.
+After a power loss it may have lost the last ones (index/sqlite.py), and one that somebody put back from a
+backup any number (session.py). So after a boot that found it not closed, or with such a one, the packs on
+disk are compared with those it knows, and what is new is read from footers; with an empty index that is a
+rebuild. A finished job's pack is read then too, since its originals may be gone. Packs may come in any order:
+an object is held where a record says so and no tombstone names that very place. The index is synced before a
+pack is deleted, so that it never needs one that is gone; where a person lost one, uses of chunks may be
+counted too high until a rebuild.
 """
 
 from __future__ import annotations
@@ -26,15 +29,17 @@ from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.port import Corrupt
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
+from registry.dataplane.packs.job import JobPack, delete_pack
 from registry.dataplane.packs.layout import Entry, Role, encode_footer
 from registry.dataplane.packs.reading import PackReader
-from registry.dataplane.packs.recipes import parse_recipe
 from registry.dataplane.packs.records import OBJECTS, PIECES, Grave, Kind, parse_tombstones
 from registry.dataplane.packs.scanning import footer_entries, read_head, scan
 from registry.dataplane.paths import PACKS, PackKey, is_domain, pack_folder, pack_id, pack_name
 
 #: Entries that go into one change of the index.
 _SLICE = 4096
+#: The same for tombstones, of which each may name a recipe of thousands of chunks.
+_GRAVES = 64
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -70,12 +75,30 @@ class Recovery:
         for row in self._index.packs(PackState.OPEN, PackState.WRITING):
             with self._owned(row.key) as fd:
                 now = self._index.pack(row.key)  # its owner may just have closed it
-                if fd is None or now is None or now.state not in (PackState.OPEN, PackState.WRITING):
+                if fd is None or now is None:
                     continue
-                if self._close(row.key, fd):
+                if now.state is PackState.WRITING:  # its switch never was: what it copied is where it was
+                    delete_pack(self._tree, self._index, row.key)
+                    self.done.deleted += 1
+                elif now.state is PackState.OPEN and self._close(row.key, fd):
                     self._register([_News(row.key, now.size)])
-        for row in self._index.packs(PackState.DELETING):
+        self._pay()
+        unneeded = self._index.packs(PackState.DELETING)
+        if unneeded:
+            self._index.sync()
+        for row in unneeded:
             delete_pack(self._tree, self._index, row.key)
+
+    def _pay(self) -> None:
+        """Write the tombstones that removals cut short still owe. Others may write some of them too."""
+        for domain, graves in self._index.debts().items():
+            pack = JobPack(self._tree, self._index, domain)
+            try:
+                with pack.switch() as (change, buried):
+                    buried.extend(graves)
+                    change.paid(domain, graves)
+            finally:
+                pack.abandon()
 
     def compare(self) -> None:
         """Deal with an index that may be older than the packs. Nobody else may have the store open."""
@@ -151,12 +174,16 @@ class Recovery:
             self._each(new, partial(_add, buried=buried, reader=self._reader))
         for new in news:
             self._bury(new)
-        for new in news:
-            entries, size = self._entries(new.key)
-            payload = sum(entry.stored for entry in entries if entry.kind is not Kind.TOMBSTONES)
-            with self._index.change() as change:
-                change.put_pack(new.key, PackState.CLOSED, size, payload)
-            self.done.registered += 1
+        sums = [(new.key, *self._sum(new.key)) for new in news]
+        with self._index.change() as change:  # all in one: who goes on after a crash needs all tombstones
+            for key, size, payload in sums:
+                change.put_pack(key, PackState.CLOSED, size, payload)
+        self.done.registered += len(news)
+
+    def _sum(self, key: PackKey) -> tuple[int, int]:
+        """Bytes of a pack's file, and of its payloads."""
+        entries, size = self._entries(key)
+        return size, sum(entry.stored for entry in entries if entry.kind is not Kind.TOMBSTONES)
 
     def _each(self, new: _News, act: Callable[[Change, Entry, Place], None]) -> None:
         entries = iter(entry for entry in self._entries(new.key)[0] if entry.offset >= new.since)
@@ -180,28 +207,19 @@ class Recovery:
                         yield from parse_tombstones(self._reader.at(place_of(new.key, entry), file))
 
     def _bury(self, new: _News) -> None:
+        domain = new.key.domain
         graves = self._graves(new)
-        while part := list(islice(graves, _SLICE)):
-            for grave in part:
-                uses: Mapping[bytes, int] = {}
-                if grave.kind is Kind.RECIPE:
-                    uses = self._uses_at(new.key.domain, grave)
-                with self._index.change() as change:
-                    bury(change, new.key.domain, grave, uses)
+        while part := list(islice(graves, _GRAVES)):
+            uses = [self._uses_at(domain, grave) for grave in part]
+            with self._index.change() as change:
+                for grave, named in zip(part, uses, strict=True):
+                    bury(change, domain, grave, named)
+                change.paid(domain, part)
 
     def _uses_at(self, domain: DomainId, grave: Grave) -> Mapping[bytes, int]:
-        for place in self._index.places(domain, grave.digest):
+        for place in () if grave.kind is not Kind.RECIPE else self._index.places(domain, grave.digest):
             if place.pack.id == grave.pack and place.offset == grave.offset:
-                return uses_of(self._reader, place)
-        return {}
-
-
-def uses_of(reader: PackReader, place: Place) -> Mapping[bytes, int]:
-    """What the recipe or list at `place` names, and how often; nothing when it cannot be read."""
-    try:
-        with reader.files.take(place.pack) as file:
-            return parse_recipe(reader.at(place, file)).uses
-    except (Corrupt, FileNotFoundError):
+                return self._reader.uses(place)
         return {}
 
 
@@ -209,29 +227,18 @@ def place_of(key: PackKey, entry: Entry) -> Place:
     return Place(key, entry.offset, entry.stored, entry.raw, entry.kind)
 
 
-def delete_pack(tree: Tree, index: ContentIndex, key: PackKey) -> None:
-    """Delete a pack durably, and only then forget it: until then tombstones for it are needed."""
-    with tree.folder(pack_folder(key.domain), make=True) as folder:
-        with suppress(FileNotFoundError):
-            os.unlink(pack_name(key.id), dir_fd=folder)
-        os.fsync(folder)
-    with index.change() as change:
-        change.forget_pack(key)
-
-
-def bury(change: Change, domain: DomainId, grave: Grave, uses: Mapping[bytes, int]) -> int:
+def bury(change: Change, domain: DomainId, grave: Grave, uses: Mapping[bytes, int]) -> int | None:
     """Take a dead record out of the index; `uses` is what it named if it was a recipe.
 
-    Returns the stored bytes that nothing needs any more.
+    Returns the stored bytes that nothing needs any more; None when the index had no such record.
     """
     place = Place(PackKey(domain, grave.pack), grave.offset, 0, 0, grave.kind)
     if grave.kind in OBJECTS:
         found = [known for known in change.places(domain, grave.digest) if known[:2] == place[:2]]
         if not found or not change.drop_object(domain, grave.digest, place):
-            return 0
+            return None
         return found[0].stored + change.release(domain, uses)
-    change.move_chunk(domain, grave.digest, place, None)
-    return 0
+    return 0 if change.move_chunk(domain, grave.digest, place, None) else None
 
 
 def _add(
@@ -244,9 +251,9 @@ def _add(
     domain = place.pack.domain
     if entry.kind in OBJECTS:
         if change.add_object(domain, entry.digest, place) and entry.kind is Kind.RECIPE:
-            change.retain(domain, uses_of(reader, place))
+            change.retain(domain, reader.uses(place))
     elif entry.kind in PIECES:
         grave = Grave(place.pack.id, entry.offset, entry.kind, entry.digest)
         added = grave not in buried and change.add_chunk(domain, entry.digest, place)
         if added and entry.kind is Kind.LIST:
-            change.retain(domain, uses_of(reader, place))
+            change.retain(domain, reader.uses(place))

@@ -17,7 +17,7 @@ from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import ContentIndex, PackRow, PackState, Place
 from registry.dataplane.packs.codec import Records
 from registry.dataplane.packs.files import PackFile
-from registry.dataplane.packs.job import JobPack, release_idle_lists
+from registry.dataplane.packs.job import JobPack, delete_pack, release_idle_lists
 from registry.dataplane.packs.layout import Entry
 from registry.dataplane.packs.reading import PackReader
 from registry.dataplane.packs.records import (
@@ -30,7 +30,7 @@ from registry.dataplane.packs.records import (
     parse_tombstones,
     tombstones,
 )
-from registry.dataplane.packs.recovery import delete_pack, place_of
+from registry.dataplane.packs.recovery import place_of
 from registry.dataplane.packs.scanning import footer_entries, scan
 from registry.dataplane.paths import PackKey
 from registry.dataplane.settings import DataPlaneSettings
@@ -103,11 +103,12 @@ class RewritingJob:
                 yield []
 
     def _living(self, key: PackKey, entries: list[Entry]) -> list[Entry]:
-        """Of these entries those that something needs. Chunks that nothing uses are forgotten."""
+        """Of these entries those that something needs. Chunks that nothing uses are forgotten; lists are not,
+        for what they name has to be released first."""
         domain = key.domain
         with self._index.change() as change:
             for entry in entries:
-                if entry.kind in PIECES:
+                if entry.kind is Kind.CHUNK:
                     change.drop_chunk(domain, entry.digest, place_of(key, entry))
         living = []
         for entry in entries:
@@ -127,7 +128,10 @@ class RewritingJob:
         if entry.kind is Kind.TOMBSTONES:
             self._carry_over(place, file)
             return
-        record, stored = self._as_stored(entry, file)
+        try:
+            record, stored = self._as_stored(entry, file)
+        except OSError:  # a bad sector: it stays where it is, and the rest goes on
+            return
         self._copied += HEADER + len(stored)
         self._moves.append((entry.digest, place, self._into(key.domain).add(record, stored)))
 
@@ -143,17 +147,16 @@ class RewritingJob:
             ), stored
 
     def _carry_over(self, place: Place, file: PackFile) -> None:
-        """Tombstones stay as long as the pack that they speak of."""
+        """Tombstones stay as long as the pack that they speak of, also where this run will delete it."""
         try:
             graves = list(parse_tombstones(self._reader.at(place, file)))
         except Corrupt:
             return
-        gone = {row.key.id for row in self._emptied} | {place.pack.id}
         domain = place.pack.domain
         needed = [
             grave
             for grave in graves
-            if grave.pack not in gone and self._index.pack(PackKey(domain, grave.pack)) is not None
+            if grave.pack != place.pack.id and self._index.pack(PackKey(domain, grave.pack)) is not None
         ]
         if needed:
             self._into(domain).add(*tombstones(needed))

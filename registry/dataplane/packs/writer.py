@@ -50,6 +50,8 @@ class PackWriter:
         self._gathered: list[bytes] = [encode_head(head)]
         self._gathering = HEAD
         self._written = self._synced = 0
+        if role is Role.JOB:
+            self._sync_head()
 
     def _make(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -60,8 +62,18 @@ class PackWriter:
                 os.fsync(folder)
             except BaseException:
                 os.close(fd)
+                with suppress(OSError):
+                    os.unlink(pack_name(self.key.id), dir_fd=folder)
                 raise
         return fd
+
+    def _sync_head(self) -> None:
+        """Say durably that this is a job's pack, before a power loss can leave records that seem a log's."""
+        try:
+            self.sync()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:
@@ -120,12 +132,6 @@ class PackWriter:
         self._write(memoryview(encode_footer(self.key.id, self._written, self.entries)))
         self.sync()
         return self._written
-
-    def abandon(self) -> None:
-        """Delete the file: for jobs, whose originals are all still there."""
-        with suppress(OSError), self._tree.folder(pack_folder(self.key.domain)) as folder:
-            os.unlink(pack_name(self.key.id), dir_fd=folder)
-        self.close()
 
     def close(self) -> None:
         """Unlock and close. Idempotent."""
