@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import struct
+import zlib
 from typing import NamedTuple
 
 from registry.contract.dataplane import DomainId
@@ -25,11 +26,11 @@ SEGMENT = CONTENT + OVERHEAD
 
 _FLOE = Floe(SEGMENT)
 _MAGIC = b"artseal\n"
-_HEAD = struct.Struct(f"<8s16s32s{HEADER}s")
+_HEAD = struct.Struct(f"<8s16sI32s{HEADER}s")
 #: Bytes before the first segment.
 HEAD = _HEAD.size
 #: Where in the head the binding to the address lies.
-BINDING = 24
+BINDING = 28
 _UNBOUND = bytes(32)
 
 
@@ -63,7 +64,7 @@ def begin(ring: KeyRing, domain: DomainId) -> Begun:
     """Raises Erased, Transient, Permanent, OSError."""
     key = ring.current(domain)
     message, header = _FLOE.begin(key.files, domain.encode("ascii"))
-    return Begun(message, key, _HEAD.pack(_MAGIC, key.name.id, _UNBOUND, header))
+    return Begun(message, key, _HEAD.pack(_MAGIC, key.name.id, _sum(key.name.id), _UNBOUND, header))
 
 
 class Opened(NamedTuple):
@@ -77,9 +78,11 @@ class Opened(NamedTuple):
 def opened(ring: KeyRing, domain: DomainId, fd: int) -> Opened:
     """Read the head. Raises Corrupt, Erased, Transient, Permanent, OSError."""
     head = os.pread(fd, HEAD, 0)
-    if len(head) != HEAD or not head.startswith(_MAGIC):
-        raise Corrupt("a sealed file has no head")
-    _, key_id, bound, header = _HEAD.unpack(head)
+    if len(head) != HEAD:
+        raise Corrupt("a sealed file was cut off")
+    magic, key_id, checksum, bound, header = _HEAD.unpack(head)
+    if magic != _MAGIC or checksum != _sum(key_id):  # else a flipped bit would pass for a lost key
+        raise Corrupt("the head of a sealed file is not the one that was written")
     key = ring.find(KeyName(domain, key_id))
     try:
         return Opened(_FLOE.open(key.files, domain.encode("ascii"), header), key, bound)
@@ -123,6 +126,10 @@ def read(fd: int, message: Message, size: int, start: int, length: int) -> bytes
         parts.append(memoryview(content)[skip : skip + length] if skip or len(content) > length else content)
         length -= len(parts[-1])
     return b"".join(parts)
+
+
+def _sum(key_id: bytes) -> int:
+    return zlib.crc32(_MAGIC + key_id)
 
 
 def _pread(fd: int, start: int, length: int) -> bytes:
