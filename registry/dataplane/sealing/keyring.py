@@ -67,7 +67,7 @@ class KeyRing:
 
     # --- for people and their commands -----------------------------------------------------------------
 
-    def keys(self, domain: DomainId | None = None) -> Iterator[KeyState]:
+    def states(self, domain: DomainId | None = None) -> Iterator[KeyState]:
         """Every data key, or those of one domain, the current one of each domain last. Raises INTERNAL."""
         with Translated():
             for one in self._files.domains() if domain is None else [checked_domain(domain)]:
@@ -102,7 +102,7 @@ class KeyRing:
         """
         with Translated():
             self._make(checked_domain(domain))
-            return list(self.keys(domain))[-1]
+            return list(self.states(domain))[-1]
 
     def destroy(self, domain: DomainId) -> int:
         """Destroy all keys of a domain: what it holds is unreadable from now on, here and in every copy of
