@@ -183,11 +183,16 @@ class DataPlane(Protocol):
         """The stage's length and last change; offset 0 when it holds nothing yet. Raises nothing more."""
         ...
 
+    async def identify(self, stage: Stage, expected: Digest | None) -> Content:
+        """What `commit` would return, or raise for `expected`, without doing it. Raises UPLOAD_BUSY."""
+        ...
+
     async def commit(self, stage: Stage, expected: Digest | None) -> Content:
         """Make the stage durable under its address and return its digests.
 
         With `expected`, other bytes raise DIGEST_MISMATCH and leave the stage as it was. After success the
-        stage is gone. A stage that never received a byte commits the empty content. Raises UPLOAD_BUSY,
+        stage is gone. A stage that never received a byte commits the empty content. What is held under the
+        address already is read first: right bytes stay, others go to quarantine. Raises UPLOAD_BUSY,
         STORAGE_FULL.
         """
         ...
@@ -199,7 +204,7 @@ class DataPlane(Protocol):
     async def put(self, domain: DomainId, data: bytes, extra: Algorithm | None = None) -> Content:
         """Store a small object that is whole in memory, durable on return. `extra` asks for one more digest.
 
-        Raises STORAGE_FULL.
+        What is held already is dealt with as by `commit`. Raises STORAGE_FULL.
         """
         ...
 
@@ -255,14 +260,26 @@ class DataPlane(Protocol):
         """Every stage held, whatever its age. For the reaper and fsck."""
         ...
 
-    async def remove(self, domain: DomainId, address: Digest) -> int:
-        """Delete the bytes and return how many were freed; 0 when there were none."""
+    async def remove(self, domain: DomainId, address: Digest, permit: str | None = None) -> int:
+        """Delete the bytes and return how many were freed; 0 when there were none.
+
+        With a `permit`, only while that is the one `admit` was told last, by whatever process, and however
+        long ago this call began: CONFLICT otherwise, and nothing is deleted (decision 39).
+        """
         ...
 
-    async def quarantine(self, domain: DomainId, address: Digest) -> None:
+    async def admit(self, permit: str) -> None:
+        """From the return on no `remove` with another permit deletes anything, and none is under way.
+
+        `permit` is at most 100 characters. Raises UNAVAILABLE while a removal that began before does not end.
+        """
+        ...
+
+    async def quarantine(self, domain: DomainId, address: Digest) -> bool:
         """Move corrupt bytes out of the way, so that the address reads as absent and a push heals it.
 
-        Reads all that is held, and leaves what is sound: a push may just have healed it.
+        Reads all that is held, and leaves what is sound: a push may just have healed it, or a second copy be
+        there. True when the address has sound bytes on return.
         """
         ...
 

@@ -47,6 +47,7 @@ from registry.dataplane.failures import Translated, offset_mismatch
 from registry.dataplane.hashing import RunningHashes, absorb, fault_of, hash_all
 from registry.dataplane.intake import Budget
 from registry.dataplane.paths import checked_domain, object_key, stage_key
+from registry.dataplane.righting import Righting
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
@@ -108,6 +109,7 @@ class Engine:
         self._active = 0
         self._idle = asyncio.Event()
         self._closed = False
+        self._righting = Righting(driver, workers, settings.patience)
 
     # --- bytes come in ---------------------------------------------------------------------------------
 
@@ -136,19 +138,23 @@ class Engine:
             info = await self._info(stage_key(stage))
             return StageStatus(info.length, info.touched)
 
+    async def identify(self, stage: Stage, expected: Digest | None) -> Content:
+        key = stage_key(stage)
+        with self._changing():
+            async with self._claims.claim(key), self._held(key) as hold:
+                content = await self._identify(key, hold, stage.announced, expected)
+                if content.size == 0:
+                    await hold.drop()
+                return content
+
     async def commit(self, stage: Stage, expected: Digest | None) -> Content:
         key = stage_key(stage)
         with self._changing():
             async with self._claims.claim(key), self._held(key) as hold:
-                hasher = await self._hasher(key, hold, stage.announced, expected)
-                content = _content(hasher, hold.found.length)
-                if expected is not None and not any(expected.matches(known) for known in content.digests):
-                    if content.size == 0:
-                        await hold.drop()  # made only by this hold, or as good as none
-                    raise StoreError(
-                        ErrorKind.DIGEST_MISMATCH, f"the {content.size} bytes received are not {expected}"
-                    )
-                await hold.commit(object_key(key.domain, content.blake3))
+                content = await self._identify(key, hold, stage.announced, expected)
+                address = object_key(key.domain, content.blake3)
+                await self._righting.make_room(address, content.size)
+                await hold.commit(address)
                 self._running.forget(key)
                 return content
 
@@ -169,7 +175,7 @@ class Engine:
             hasher = MultiHasher((*ALWAYS, extra) if extra is not None else ALWAYS)
             await absorb(self._workers, hasher, [data])
             content = _content(hasher, len(data))
-            await self._driver.put(object_key(domain, content.blake3), data)
+            await self._righting.put(object_key(domain, content.blake3), data)
             return content
 
     # --- bytes go out ----------------------------------------------------------------------------------
@@ -260,21 +266,20 @@ class Engine:
             async for key, info in self._driver.stages():
                 yield Stage(key.domain, key.id), StageStatus(info.length, info.touched)
 
-    async def remove(self, domain: DomainId, address: Digest) -> int:
+    async def remove(self, domain: DomainId, address: Digest, permit: str | None = None) -> int:
         with self._changing():
             try:
-                return await self._driver.delete(object_key(domain, address))
+                return await self._righting.delete(object_key(domain, address), permit)
             except Missing:
                 return 0
 
-    async def quarantine(self, domain: DomainId, address: Digest) -> None:
+    async def admit(self, permit: str) -> None:
         with self._changing():
-            try:
-                await self._driver.set_aside(
-                    object_key(domain, address), object_key(domain, address, Area.QUARANTINE)
-                )
-            except Missing:
-                return
+            await self._righting.admit(permit)
+
+    async def quarantine(self, domain: DomainId, address: Digest) -> bool:
+        with self._changing():
+            return await self._righting.set_aside(object_key(domain, address))
 
     async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
         await self.size(domain, address)
@@ -406,6 +411,20 @@ class Engine:
             blob.close()
             raise
         return blob
+
+    async def _identify(
+        self, key: StageKey, hold: Hold, announced: Algorithm | None, expected: Digest | None
+    ) -> Content:
+        """The digests of a held stage. Raises DIGEST_MISMATCH when none of them is the expected one."""
+        hasher = await self._hasher(key, hold, announced, expected)
+        content = _content(hasher, hold.found.length)
+        if expected is not None and not any(expected.matches(known) for known in content.digests):
+            if content.size == 0:
+                await hold.drop()  # made only by this hold, or as good as none
+            raise StoreError(
+                ErrorKind.DIGEST_MISMATCH, f"the {content.size} bytes received are not {expected}"
+            )
+        return content
 
     async def _read_all(
         self, domain: DomainId, address: Digest, algorithm: Algorithm

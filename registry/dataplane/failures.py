@@ -14,6 +14,7 @@ from registry.dataplane.drivers.port import (
     Full,
     Missing,
     Moved,
+    Refused,
     Transient,
 )
 
@@ -33,10 +34,10 @@ def store_error(error: DriverError) -> StoreError:
     """The one place where driver errors become `StoreError`s."""
     if isinstance(error, Missing | Corrupt | Erased):
         return _unreadable(error)
+    if isinstance(error, Refused | Busy):
+        return _in_the_way(error)
     if isinstance(error, Moved):
         return offset_mismatch(error.length)
-    if isinstance(error, Busy):
-        return busy()
     if isinstance(error, Full):
         return StoreError(
             ErrorKind.STORAGE_FULL, f"the storage is full; free some space and try again ({error})"
@@ -48,6 +49,12 @@ def store_error(error: DriverError) -> StoreError:
             detail={"retry_after": RETRY_AFTER},
         )
     return StoreError(ErrorKind.INTERNAL, f"the storage failed ({error})")
+
+
+def _in_the_way(error: Refused | Busy) -> StoreError:
+    if isinstance(error, Refused):
+        return StoreError(ErrorKind.CONFLICT, f"nothing was deleted: {error}")
+    return busy()
 
 
 def _unreadable(error: Missing | Corrupt | Erased) -> StoreError:

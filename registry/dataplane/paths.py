@@ -10,6 +10,7 @@
       packs/SESSION                       which index belongs to these packs (packs/session.py)
       index/content.sqlite                where in the packs what is; made again from the packs when lost
       index/open, change, maintain        empty files to lock, see index/locks.py
+      index/permit                        who may delete just now, see drivers/taking.py
       keys/<domain>/<id>.key              data keys of sealed domains, wrapped; <id> are 32 digits
 
 Folders are 0700, files 0600.

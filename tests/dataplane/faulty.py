@@ -93,9 +93,9 @@ class FaultyDriver:
         self._inner = inner
         self._faults = faults
 
-    async def put(self, key: ObjectKey, data: bytes) -> None:
+    async def put(self, key: ObjectKey, data: bytes) -> bool:
         self._faults.meet("put")
-        await self._inner.put(key, data)
+        return await self._inner.put(key, data)
 
     async def size(self, key: ObjectKey) -> int:
         self._faults.meet("size")
@@ -105,9 +105,13 @@ class FaultyDriver:
         self._faults.meet("open")
         return FaultyObject(await self._inner.open(key), self._faults)
 
-    async def delete(self, key: ObjectKey) -> int:
+    async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
         self._faults.meet("delete")
-        return await self._inner.delete(key)
+        return await self._inner.delete(key, permit)
+
+    async def admit(self, permit: str) -> None:
+        self._faults.meet("admit")
+        await self._inner.admit(permit)
 
     async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
         self._faults.meet("set_aside")

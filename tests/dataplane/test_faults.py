@@ -86,7 +86,7 @@ async def test_no_failing_read_looks_like_absence(
     sick: Engine, faults: Faults, number: int, kind: ErrorKind
 ) -> None:
     address = (await sick.put(DEFAULT_DOMAIN, b"precious")).blake3
-    for operation in ("open", "read", "size", "delete", "set_aside", "put", "probe"):
+    for operation in ("open", "read", "size", "delete", "admit", "set_aside", "put", "probe"):
         faults.heal()
         faults.inject(operation, OSError(number, "injected"))
         works: dict[str, list[Callable[[], Awaitable[object]]]] = {
@@ -105,6 +105,7 @@ async def test_no_failing_read_looks_like_absence(
             ],
             "delete": [lambda: sick.remove(DEFAULT_DOMAIN, address)],
             "set_aside": [lambda: sick.quarantine(DEFAULT_DOMAIN, address)],
+            "admit": [lambda: sick.admit("a permit")],
             "put": [lambda: sick.put(DEFAULT_DOMAIN, b"more")],
             "probe": [sick.check_writable],
         }

@@ -372,7 +372,7 @@ async def test_one_job_at_a_time(store: Engine, tmp_path: Path) -> None:
         with pytest.raises(StoreError) as refused:
             await work
         assert refused.value.kind is ErrorKind.UNAVAILABLE
-    await job.aclose()  # type: ignore[attr-defined]
+    await job.aclose()
     assert len(await packed(other)) > 0
     await other.close()
 
@@ -381,7 +381,7 @@ async def test_a_job_left_halfway_leaves_nothing(store: Engine, tmp_path: Path) 
     contents = [await store.put(DEFAULT_DOMAIN, os.urandom(250_000)) for _ in range(4)]
     job = store.pack(ALL)
     first = await anext(job)
-    await job.aclose()  # type: ignore[attr-defined]
+    await job.aclose()
     assert first.fault is None
     assert 0 < len(loose_files(tmp_path)) < 4
     for content in contents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.errors import ErrorKind, StoreError
+from registry.dataplane.drivers.taking import Taking
+from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.engine import Engine
 from tests.dataplane.crashing import STAGE
 from tests.dataplane.other_process import LARGE
@@ -36,6 +40,12 @@ class Other:
     def hear(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.kill()
@@ -99,3 +109,35 @@ async def test_a_killed_process_lets_go(store: Engine, other: Other) -> None:
     assert offset >= 1 << 20
     await store.append(STAGE, offset, body(b"and on"))
     assert await store.commit(STAGE, None) == content_of(bytes(offset) + b"and on")
+
+
+async def test_a_process_that_was_stopped_deletes_nothing_when_another_has_the_permit(
+    store: Engine, other: Other
+) -> None:
+    content = await store.put(DEFAULT_DOMAIN, b"precious")
+    assert other.ask("admit", "old") == "admitted"
+    other.stop()
+    other.say("remove", content.blake3, "old")
+    await store.admit("new")
+    other.go_on()
+    assert other.hear() == "conflict"
+    assert await store.size(DEFAULT_DOMAIN, content.blake3) == 8
+    assert other.ask("admit", "newer") == "admitted"
+    with pytest.raises(StoreError) as refused:
+        await store.remove(DEFAULT_DOMAIN, content.blake3, "new")
+    assert refused.value.kind is ErrorKind.CONFLICT
+    assert other.ask("remove", content.blake3, "newer") == "8"
+
+
+async def test_nobody_is_admitted_while_a_deletion_is_under_way(store: Engine, tmp_path: Path) -> None:
+    await store.admit("old")
+    tree = Tree(tmp_path / "store")
+    under_way = Taking(tree)
+    with under_way.by("old"):
+        with pytest.raises(StoreError) as refused:
+            await store.admit("new")
+        assert refused.value.kind is ErrorKind.UNAVAILABLE
+        content = await store.put(DEFAULT_DOMAIN, b"x")
+        assert await store.remove(DEFAULT_DOMAIN, content.blake3, "old") == 1
+    await store.admit("new")
+    tree.close()

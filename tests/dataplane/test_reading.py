@@ -116,6 +116,61 @@ async def test_verify_names_the_fault_and_quarantine_lets_a_push_heal(store: Eng
     assert (await store.verify(DEFAULT_DOMAIN, address)).fault is None
 
 
+async def test_a_push_heals_what_nobody_has_found_corrupt_yet(store: Engine) -> None:
+    for data, wrong in (
+        (b"right", b"wrong"),
+        (b"right again", b"short"),
+        (bytes(100_000), bytes(99_999) + b"x"),
+    ):
+        address = await corrupt(store, data, wrong)
+        await store.put(DEFAULT_DOMAIN, data)
+        assert await read_all(store, address) == data
+        await store.remove(DEFAULT_DOMAIN, address)
+        await corrupt(store, data, wrong)
+        stage = new_stage()
+        await store.append(stage, 0, body(data))
+        await store.commit(stage, None)
+        assert await read_all(store, address) == data
+
+
+async def test_quarantine_leaves_what_a_push_has_healed_meanwhile(store: Engine) -> None:
+    address = await corrupt(store, b"right", b"wrong")
+    assert (await store.verify(DEFAULT_DOMAIN, address)).fault is not None
+    await store.put(DEFAULT_DOMAIN, b"right")
+    assert await store.quarantine(DEFAULT_DOMAIN, address)
+    assert await read_all(store, address) == b"right"
+
+
+async def test_quarantine_says_whether_right_bytes_are_left(store: Engine) -> None:
+    address = await corrupt(store, b"right", b"wrong")
+    assert not await store.quarantine(DEFAULT_DOMAIN, address)
+    assert not await store.quarantine(DEFAULT_DOMAIN, address)
+
+
+async def test_a_removal_whose_permit_no_longer_counts_deletes_nothing(store: Engine) -> None:
+    content = await store.put(DEFAULT_DOMAIN, b"precious")
+    await store.admit("one")
+    await store.admit("another")
+    with pytest.raises(StoreError) as refused:
+        await store.remove(DEFAULT_DOMAIN, content.blake3, "one")
+    assert refused.value.kind is ErrorKind.CONFLICT
+    assert await read_all(store, content) == b"precious"
+    assert await store.remove(DEFAULT_DOMAIN, content.blake3, "another") > 0
+
+
+async def test_an_upload_tells_its_digests_before_it_is_committed(store: Engine) -> None:
+    stage = new_stage()
+    await store.append(stage, 0, body(b"some bytes"))
+    told = await store.identify(stage, None)
+    assert [found async for found in store.contents()] == []
+    with pytest.raises(StoreError) as refused:
+        await store.identify(stage, ABSENT)
+    assert refused.value.kind is ErrorKind.DIGEST_MISMATCH
+    assert told == content_of(b"some bytes") == await store.commit(stage, None)
+    assert (await store.identify(new_stage(), None)).size == 0
+    assert await all_stages(store) == []
+
+
 async def test_one_more_digest(store: Engine) -> None:
     data = os.urandom(1_500_000)
     content = await store.put(DEFAULT_DOMAIN, data)

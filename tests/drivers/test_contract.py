@@ -16,6 +16,7 @@ from registry.dataplane.drivers.port import (
     Moved,
     ObjectKey,
     Permanent,
+    Refused,
     StageKey,
 )
 
@@ -90,12 +91,24 @@ async def test_delete_tells_the_size_and_an_open_object_survives_it(driver: Driv
         await driver.delete(KEY)
 
 
-async def test_an_object_of_the_same_size_stays_and_another_size_is_replaced(driver: Driver) -> None:
-    await driver.put(KEY, b"first")
-    await driver.put(KEY, b"other")
+async def test_an_object_that_is_there_stays_and_a_put_says_so(driver: Driver) -> None:
+    assert await driver.put(KEY, b"first")
+    assert not await driver.put(KEY, b"other")
+    assert not await driver.put(KEY, b"longer than that")
     assert await content(driver, KEY) == b"first"
-    await driver.put(KEY, b"longer than that")
-    assert await content(driver, KEY) == b"longer than that"
+
+
+async def test_a_deletion_takes_place_only_with_the_permit_that_counts(driver: Driver) -> None:
+    await driver.put(KEY, b"precious")
+    with pytest.raises(Refused):
+        await driver.delete(KEY, "first")
+    await driver.admit("first")
+    await driver.admit("second, and a longer one")
+    with pytest.raises(Refused):
+        await driver.delete(KEY, "first")
+    assert await content(driver, KEY) == b"precious"
+    await driver.admit("third")
+    assert await driver.delete(KEY, "third") == 8
 
 
 async def test_what_is_corrupt_is_set_aside_and_what_is_sound_stays(driver: Driver) -> None:

@@ -67,11 +67,12 @@ async def test_operations_beyond_the_limit_wait_their_turn() -> None:
     class Slow(MemoryDriver):
         most = running = 0
 
-        async def put(self, key: ObjectKey, data: bytes) -> None:
+        async def put(self, key: ObjectKey, data: bytes) -> bool:
             self.running += 1
             self.most = max(self.most, self.running)
             await asyncio.sleep(0)
             self.running -= 1
+            return True
 
     slow = Slow()
     guard = Guard(slow, lambda *said: None, 3)

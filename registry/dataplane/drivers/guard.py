@@ -136,10 +136,10 @@ class Guard:
     def watch(self, operation: str) -> _Watch:
         return _Watch(self, operation)
 
-    async def put(self, key: ObjectKey, data: bytes) -> None:
+    async def put(self, key: ObjectKey, data: bytes) -> bool:
         async with self.turn:
             with self.watch("put"):
-                await self._inner.put(key, data)
+                return await self._inner.put(key, data)
 
     async def size(self, key: ObjectKey) -> int:
         with self.watch("size"):
@@ -149,10 +149,14 @@ class Guard:
         with self.watch("open"):
             return GuardedObject(await self._inner.open(key), self)
 
-    async def delete(self, key: ObjectKey) -> int:
+    async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
         async with self.turn:
             with self.watch("delete"):
-                return await self._inner.delete(key)
+                return await self._inner.delete(key, permit)
+
+    async def admit(self, permit: str) -> None:
+        with self.watch("admit"):
+            await self._inner.admit(permit)
 
     async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
         async with self.turn:

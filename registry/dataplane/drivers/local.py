@@ -28,7 +28,8 @@ from registry.dataplane.drivers.port import (
     StageKey,
     Usage,
 )
-from registry.dataplane.drivers.staging import LocalHold, StageFile, boot_id, holds, info
+from registry.dataplane.drivers.staging import LocalHold, StageFile, boot_id, info
+from registry.dataplane.drivers.taking import Taking
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.format import ensure_format
 from registry.dataplane.hashing import fault_of
@@ -57,6 +58,7 @@ class LocalDriver:
                     pass
             adopt(self.tree, self.boot)
             self._drop_former_stages()
+            self.taking = Taking(self.tree)
         except BaseException:
             self.tree.close()
             raise
@@ -73,16 +75,16 @@ class LocalDriver:
 
     # --- objects ---------------------------------------------------------------------------------------
 
-    async def put(self, key: ObjectKey, data: bytes) -> None:
-        await self._workers.run(lambda: self._put(key, data))
+    async def put(self, key: ObjectKey, data: bytes) -> bool:
+        return await self._workers.run(lambda: self._put(key, data))
 
-    def _put(self, key: ObjectKey, data: bytes) -> None:
+    def _put(self, key: ObjectKey, data: bytes) -> bool:
         path, name = object_place(key)
         form = self._forms.of(key.domain)[0]
         with self.tree.folder(path, make=True) as folder:
-            if holds(folder, name + form.suffix, form.stored(len(data))):
+            if _is_file(folder, name + form.suffix):
                 os.fsync(folder)  # whoever put it there may not have come to this yet
-                return
+                return False
         # A stage like any other, so that what a crash leaves behind is listed and reaped like any other.
         file = StageFile(self.tree, self.boot, StageKey(key.domain, str(uuid.uuid4())), form)
         try:
@@ -96,6 +98,7 @@ class LocalDriver:
             raise
         finally:
             file.close()
+        return True
 
     async def size(self, key: ObjectKey) -> int:
         try:
@@ -119,8 +122,12 @@ class LocalDriver:
             os.close(file.fd)
             raise
 
-    async def delete(self, key: ObjectKey) -> int:
-        return await self._workers.run(lambda: self._delete(key))
+    async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
+        with self.taking.by(permit):
+            return await self._workers.run(lambda: self._delete(key))
+
+    async def admit(self, permit: str) -> None:
+        await self._workers.run(lambda: self.taking.admit(permit))
 
     def _delete(self, key: ObjectKey) -> int:
         try:
@@ -269,6 +276,14 @@ class LocalDriver:
                 if stat.S_ISREG(status.st_mode):
                     found.append((entry.name, status))
         return found
+
+
+def _is_file(folder: int, name: str) -> bool:
+    """Whether a folder (a descriptor) has a plain file of that name."""
+    try:
+        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def close(opened: OpenObject) -> None:

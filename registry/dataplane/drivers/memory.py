@@ -18,6 +18,7 @@ from registry.dataplane.drivers.port import (
     OpenObject,
     Permanent,
     Pieces,
+    Refused,
     StageInfo,
     StageKey,
     Usage,
@@ -76,7 +77,7 @@ class MemoryHold:
         return self._stage.info()
 
     async def commit(self, key: ObjectKey) -> None:
-        await self._driver.put(key, bytes(self._stage.data))
+        self._driver.keep(key, bytes(self._stage.data))
         await self.drop()
 
     async def drop(self) -> None:
@@ -93,10 +94,13 @@ class MemoryDriver:
         self.now = now
         self._objects: dict[ObjectKey, bytes] = {}
         self._stages: dict[StageKey, _MemoryStage] = {}
+        self._permit: str | None = None
 
-    async def put(self, key: ObjectKey, data: bytes) -> None:
-        if len(self._objects.get(key, b"")) != len(data) or key not in self._objects:
-            self._objects[key] = data
+    async def put(self, key: ObjectKey, data: bytes) -> bool:
+        if key in self._objects:
+            return False
+        self._objects[key] = data
+        return True
 
     async def size(self, key: ObjectKey) -> int:
         return len(self._get(key))
@@ -104,10 +108,15 @@ class MemoryDriver:
     async def open(self, key: ObjectKey) -> OpenObject:
         return MemoryObject(self._get(key))
 
-    async def delete(self, key: ObjectKey) -> int:
+    async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
+        if permit is not None and permit != self._permit:
+            raise Refused("another deletes here now")
         size = len(self._get(key))
         del self._objects[key]
         return size
+
+    async def admit(self, permit: str) -> None:
+        self._permit = permit
 
     async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
         data = self._get(key)
@@ -159,6 +168,11 @@ class MemoryDriver:
     def close(self) -> None:
         self._objects.clear()
         self._stages.clear()
+
+    def keep(self, key: ObjectKey, data: bytes) -> None:
+        """For a hold's commit: one of the same size stays."""
+        if key not in self._objects or len(self._objects[key]) != len(data):
+            self._objects[key] = data
 
     def forget(self, stage: StageKey) -> None:
         """For the stage's hold."""

@@ -8,6 +8,7 @@ index only while its file is there, so that nothing comes back.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.local import LocalDriver
@@ -89,19 +90,19 @@ class PackedDriver:
 
     # --- objects ---------------------------------------------------------------------------------------
 
-    async def put(self, key: ObjectKey, data: bytes) -> None:
-        if await self.holds(key, len(data)):
-            return
-        if not self.is_tiny(key, len(data)) or await self._loose(key, len(data)):
-            await self._inner.put(key, data)
-        else:
-            await self._packs.put(key.domain, bytes.fromhex(key.hex), data)
+    async def put(self, key: ObjectKey, data: bytes) -> bool:
+        if self._place(key) is not None:
+            return False
+        if not self.is_tiny(key, len(data)) or await self._is_loose(key):
+            return await self._inner.put(key, data)
+        return await self._packs.put(key.domain, bytes.fromhex(key.hex), data)
 
-    async def _loose(self, key: ObjectKey, size: int) -> bool:
+    async def _is_loose(self, key: ObjectKey) -> bool:
         try:
-            return await self._inner.size(key) == size
+            await self._inner.size(key)
         except Missing:
             return False
+        return True
 
     async def size(self, key: ObjectKey) -> int:
         place = self._place(key)
@@ -127,7 +128,11 @@ class PackedDriver:
                 raise
             return opened
 
-    async def delete(self, key: ObjectKey) -> int:
+    async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
+        with self._inner.taking.by(permit):
+            return await self._delete(key)
+
+    async def _delete(self, key: ObjectKey) -> int:
         if key.area is not Area.CONTENT:
             return await self._inner.delete(key)
         loose = absent = None
@@ -140,9 +145,14 @@ class PackedDriver:
             raise absent
         return (loose or 0) + (packed or 0)
 
+    async def admit(self, permit: str) -> None:
+        await self._inner.admit(permit)
+
     async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
         remains = await self._packs.give_up(key.domain, bytes.fromhex(key.hex))
         if remains:
+            with suppress(Missing):
+                await self._inner.delete(to)
             await self._inner.put(to, remains)
         try:
             await self._inner.set_aside(key, to)

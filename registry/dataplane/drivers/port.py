@@ -59,6 +59,10 @@ class Busy(DriverError):  # noqa: N818 - the port's own words
     """Somebody else, perhaps another process, has the hold of this stage."""
 
 
+class Refused(DriverError):  # noqa: N818 - the port's own words
+    """Somebody else deletes now: nothing was done, and the caller's right to it is gone for good."""
+
+
 class Moved(DriverError):  # noqa: N818 - the port's own words
     """The stage is `length` bytes long, which is not where the caller wanted to go on."""
 
@@ -177,10 +181,11 @@ class Hold(Protocol):
 class Driver(Protocol):
     """A storage medium."""
 
-    async def put(self, key: ObjectKey, data: bytes) -> None:
+    async def put(self, key: ObjectKey, data: bytes) -> bool:
         """Write a whole object (a few MiB at most), durable on return, all or nothing.
 
-        An object of that key and the same size stays as it is. Raises Full.
+        An object of that key stays as it is, whatever its size, and the answer is False: then the engine
+        looks whether that one is right. Raises Full.
         """
         ...
 
@@ -192,8 +197,19 @@ class Driver(Protocol):
         """Open for reading. Raises Missing, and Corrupt for what cannot be opened because of it."""
         ...
 
-    async def delete(self, key: ObjectKey) -> int:
-        """Delete durably and return the size it had. Raises Missing."""
+    async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
+        """Delete durably and return the size it had. Raises Missing.
+
+        With a `permit`, only while that is the one admitted last, by whatever process: Refused otherwise.
+        Raises Busy while another process admits one.
+        """
+        ...
+
+    async def admit(self, permit: str) -> None:
+        """From the return on no deletion with another permit takes place, nor is one under way.
+
+        It need not outlast the processes that delete. Raises Busy while such a deletion is under way.
+        """
         ...
 
     async def set_aside(self, key: ObjectKey, to: ObjectKey) -> None:

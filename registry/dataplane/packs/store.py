@@ -115,20 +115,20 @@ class Packs:
     def find(self, domain: DomainId, address: bytes) -> Place | None:
         return self.index.find(domain, address)
 
-    async def put(self, domain: DomainId, address: bytes, data: bytes) -> None:
-        """Store a tiny object, durable on return, unless it is here at this size."""
+    async def put(self, domain: DomainId, address: bytes, data: bytes) -> bool:
+        """Store a tiny object, durable on return, unless it is here; whether it was not."""
 
         def records() -> Sequence[tuple[Record, bytes]]:
-            known = self.index.find(domain, address)
-            if known is not None and known.raw == len(data):
+            if self.index.find(domain, address) is not None:
                 return ()
             return (self.records.encode(domain, Kind.BLOB, address, data),)
 
-        def apply(change: Change, places: Sequence[Place]) -> None:
+        def apply(change: Change, places: Sequence[Place]) -> bool:
             for place in places:
                 change.add_object(domain, address, place)
+            return bool(places)
 
-        await self.log.write(domain, records, apply)
+        return await self.log.write(domain, records, apply)
 
     async def open(self, domain: DomainId, address: bytes) -> PackedBlob | PackedRecipe | None:
         """The object, open for reading; None when no pack holds it. Raises Corrupt."""
