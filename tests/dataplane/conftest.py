@@ -8,8 +8,23 @@ from pathlib import Path
 import pytest
 
 from registry.dataplane.engine import Engine
+from tests.dataplane.sealed import SEAL
 from tests.dataplane.support import KINDS, open_engine
 from tests.drivers.leftovers import open_below, threads
+
+
+@pytest.fixture(params=["plain", "sealed"])
+def form(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """How stores in `tmp_path` hold what they are given: modules ask for it to run once for each."""
+    if request.param == "sealed":
+        (tmp_path / "keys").mkdir(mode=0o700)
+    return str(request.param)
+
+
+@pytest.fixture
+def seal(form: str) -> int:
+    """Bytes that such a store adds to what it stores of a record."""
+    return SEAL if form == "sealed" else 0
 
 
 @pytest.fixture(params=KINDS)

@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from registry.dataplane import DataPlaneSettings
+from registry.dataplane import DataPlaneSettings, rebuild_index
 from registry.dataplane.engine import Engine
+from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import open_engine
 
 SMALL = DataPlaneSettings(
@@ -23,6 +24,11 @@ SMALL = DataPlaneSettings(
 
 def open_small(root: Path) -> Engine:
     return open_engine("local", root, SMALL)
+
+
+def rebuild(root: Path) -> None:
+    """Make the index of such a store anew."""
+    rebuild_index(root, settings=SMALL, keys=keys_in(root))
 
 
 def loose_files(root: Path) -> list[Path]:

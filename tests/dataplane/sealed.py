@@ -17,6 +17,11 @@ def sealing(root: Path) -> KeyRing:
     return KeyRing(root, LocalProvider(KEK), sealed=lambda domain: True)
 
 
+def keys_in(root: Path) -> KeyRing | None:
+    """The keys of a store in a folder where the fixture `form` said that it is sealed."""
+    return sealing(root) if (root / "keys").is_dir() else None
+
+
 def traces(root: Path, canary: bytes) -> list[Path]:
     """Files below `root` that have the canary in them: as it is, in hexadecimal digits, in base64."""
     begin = [canary[at:][: len(canary) // 3 * 3 - 3] for at in range(3)]  # wherever base64 begins

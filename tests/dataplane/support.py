@@ -17,7 +17,7 @@ from registry.dataplane.drivers.packed import PackedDriver
 from registry.dataplane.drivers.port import Driver
 from registry.dataplane.engine import Engine
 from registry.dataplane.workers import Workers
-from tests.dataplane.sealed import sealing
+from tests.dataplane.sealed import keys_in, sealing
 
 KINDS = ("local", "memory", "sealed")
 
@@ -28,7 +28,7 @@ IMPATIENT = DataPlaneSettings(patience=0.05, threads=4)
 def open_driver(kind: str, root: Path, workers: Workers, settings: DataPlaneSettings) -> Driver:
     if kind == "memory":
         return MemoryDriver()
-    return open_packed(root, workers, settings, sealing(root) if kind == "sealed" else None)
+    return open_packed(root, workers, settings, sealing(root) if kind == "sealed" else keys_in(root))
 
 
 def open_engine(kind: str, root: Path, settings: DataPlaneSettings = IMPATIENT) -> Engine:

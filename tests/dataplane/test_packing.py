@@ -23,11 +23,13 @@ from registry.contract.dataplane import (
 )
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.dataplane import DataPlaneSettings, rebuild_index
+from registry.dataplane import DataPlaneSettings
 from registry.dataplane.engine import Engine
-from tests.dataplane.packed import SMALL, dump, flip, loose_files, open_small, pack_files
+from tests.dataplane.packed import dump, flip, loose_files, open_small, pack_files, rebuild
 from tests.dataplane.support import content_of, read_all
 from tests.drivers.leftovers import open_below, threads
+
+pytestmark = pytest.mark.usefixtures("form")
 
 OTHER = DomainId("other")
 ALL = Packing()
@@ -211,7 +213,7 @@ async def test_readers_see_the_same_bytes_at_every_moment(store: Engine) -> None
         assert await read_all(store, content) == blob
 
 
-async def test_removing_frees_what_nothing_else_needs(store: Engine, tmp_path: Path) -> None:
+async def test_removing_frees_what_nothing_else_needs(store: Engine, tmp_path: Path, seal: int) -> None:
     shared = os.urandom(200_000)
     one, two = shared + os.urandom(100_000), shared + os.urandom(100_000)
     contents = [await store.put(DEFAULT_DOMAIN, data) for data in (one, two)]
@@ -233,7 +235,7 @@ async def test_removing_frees_what_nothing_else_needs(store: Engine, tmp_path: P
     assert await read_all(store, tiny) == b"tiny"
     await store.remove(DEFAULT_DOMAIN, contents[1].blake3)
     await rewritten(store, 0.05)
-    assert (await store.use()).content == 4
+    assert (await store.use()).content == 4 + seal
 
 
 async def test_nothing_is_rewritten_below_the_threshold_or_within_the_grace(store: Engine) -> None:
@@ -256,7 +258,7 @@ async def test_a_blob_removed_while_it_is_packed_stays_away(store: Engine, tmp_p
 
     assert [step.address async for step in store.pack(ALL, chosen())] == [stays.blake3]
     await store.close()
-    rebuild_index(tmp_path, settings=SMALL)
+    rebuild(tmp_path)
     again = open_small(tmp_path)
     assert [address async for _, address, _ in again.contents()] == [stays.blake3]
     await again.close()
@@ -280,7 +282,7 @@ async def test_an_index_made_anew_says_the_same(store: Engine, tmp_path: Path) -
     before = sorted([found async for found in store.contents()])
     await store.close()
     found = dump(tmp_path)
-    rebuild_index(tmp_path, settings=SMALL)
+    rebuild(tmp_path)
     assert dump(tmp_path) == found
     again = open_small(tmp_path)
     assert sorted([found async for found in again.contents()]) == before
@@ -294,7 +296,7 @@ async def test_a_corrupt_loose_blob_is_told_and_not_packed(store: Engine, tmp_pa
     (path,) = loose_files(tmp_path)
     flip(path, 40_000)
     (step,) = await packed(store)
-    assert step.fault is not None and step.fault.startswith("the bytes held are blake3:")
+    assert step.fault is not None and step.fault.startswith(("the bytes held are blake3:", "segment 0 "))
     assert loose_files(tmp_path) == [path]
     assert (await store.verify(DEFAULT_DOMAIN, content.blake3)).fault is not None
 
@@ -356,7 +358,7 @@ async def test_a_chunk_gone_bad_is_written_anew_when_a_blob_would_rely_on_it(
     assert await read_all(store, second) == shared + b"two"
     assert await read_all(store, first) == shared + b"one"
     await store.close()
-    rebuild_index(tmp_path, settings=SMALL)
+    rebuild(tmp_path)
     again = open_small(tmp_path)
     assert await read_all(again, first) == shared + b"one"
     await again.close()

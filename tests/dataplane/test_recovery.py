@@ -14,7 +14,6 @@ import pytest
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Packing
 from registry.contract.errors import ErrorKind, StoreError
-from registry.dataplane import rebuild_index
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.opening import open_packed
 from registry.dataplane.engine import Engine
@@ -22,8 +21,11 @@ from registry.dataplane.packs.recovery import Recovered
 from registry.dataplane.packs.scanning import footer_entries
 from registry.dataplane.settings import ignore
 from registry.dataplane.workers import Workers
-from tests.dataplane.packed import SMALL, dump, flip, open_small, pack_files
+from tests.dataplane.packed import SMALL, dump, flip, open_small, pack_files, rebuild
+from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import read_all
+
+pytestmark = pytest.mark.usefixtures("form")
 
 OTHER = DomainId("other")
 
@@ -32,7 +34,7 @@ OTHER = DomainId("other")
 async def booted(root: Path, boot: str) -> AsyncIterator[tuple[Engine, Recovered]]:
     """The store as opened in a certain boot of the machine, and what opening had to do."""
     workers = Workers(2)
-    driver = open_packed(root, workers, SMALL, boot=boot)
+    driver = open_packed(root, workers, SMALL, keys_in(root), boot=boot)
     engine = Engine(Guard(driver, ignore, 8), workers, SMALL, "local", driver.jobs)
     try:
         yield engine, driver._packs.recovered
@@ -144,7 +146,7 @@ async def test_an_index_that_lost_its_last_changes_catches_up(
         assert await held(store) == hexes(tiny + later + blobs)
     if not of_before_a_rewrite:
         assert dump(root) == after
-    rebuild_index(root, settings=SMALL)
+    rebuild(root)
     assert dump(root) == after
 
 
@@ -178,7 +180,7 @@ async def test_a_damaged_footer_is_replaced_by_a_look_at_the_records(tmp_path: P
         contents = await put_some(store)
     (pack,) = pack_files(tmp_path)
     flip(pack, pack.stat().st_size - 100)
-    rebuild_index(tmp_path, settings=SMALL)
+    rebuild(tmp_path)
     async with booted(tmp_path, "one") as (store, _):
         assert await held(store) == hexes(contents)
 
@@ -187,7 +189,7 @@ async def test_the_index_is_not_made_anew_under_somebody(tmp_path: Path) -> None
     store = open_small(tmp_path)
     content = await store.put(DEFAULT_DOMAIN, b"x")
     with pytest.raises(StoreError, match="stop the server") as refused:
-        rebuild_index(tmp_path, settings=SMALL)
+        rebuild(tmp_path)
     assert refused.value.kind is ErrorKind.UNAVAILABLE
     assert await read_all(store, content) == b"x"
     await store.close()
