@@ -34,6 +34,12 @@ async def test_power_fails_at_any_moment(memory: Path, name: str) -> None:
     assert tried.changes > 25
 
 
+@pytest.mark.parametrize("name", ["everyday", "uploads", "damage"])
+async def test_power_fails_under_a_sealed_store(memory: Path, name: str) -> None:
+    tried = await try_story(name, memory, seed=SEED, states=STATES[name] // 2, sealed=True)
+    assert tried == Tried(tried.changes, STATES[name] // 2)
+
+
 async def test_a_lost_sync_would_be_noticed(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same with a store that forgets to sync its log: these tests can fail."""
     from registry.dataplane.packs.writer import PackWriter

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Packing, Stage
 from registry.contract.errors import ErrorKind, StoreError
-from registry.dataplane import rebuild_index
 from registry.dataplane.engine import Engine
 from registry.dataplane.packs.recovery import Recovered
-from tests.dataplane.packed import SMALL, dump, pack_files
+from tests.dataplane.packed import dump, pack_files, rebuild
 from tests.dataplane.power.expected import Expected, Held
 from tests.dataplane.power.story import address
 from tests.dataplane.support import all_stages, content_of, read_all
@@ -22,7 +21,7 @@ async def check(root: Path, expected: Expected) -> None:
         held = await _check_contents(store, expected)
         await _check_stages(store, expected)
     found = _index(root)
-    rebuild_index(root, settings=SMALL)
+    rebuild(root)
     differing = sorted(_index(root) ^ found)
     assert not differing, f"the index made anew says something else: {differing}"
     async with booted(root, "and again") as (store, recovered):

@@ -13,6 +13,7 @@ from registry.contract.dataplane import DEFAULT_DOMAIN, Packing, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.dataplane.drivers import staging
 from registry.dataplane.engine import Engine
+from registry.dataplane.paths import KEYS
 from tests.dataplane.packed import flip, loose_files, open_small, pack_files
 from tests.dataplane.power.disk import Sync, Write
 from tests.dataplane.power.expected import Begun, Ended, Sent, Spoilt
@@ -165,10 +166,12 @@ async def make_format_1(root: Path, chance: random.Random) -> list[bytes]:
 STORIES = {"everyday": everyday, "uploads": uploads, "damage": damage, "upgrade": upgrade}
 
 
-async def record(name: str, root: Path, seed: int) -> Recorder:
-    """Run a story in the new folder `root`."""
+async def record(name: str, root: Path, seed: int, *, sealed: bool = False) -> Recorder:
+    """Run a story in the new folder `root`, on a store that seals what it is given or not."""
     chance = random.Random(f"{name} {seed}")
     root.mkdir()
+    if sealed:
+        (root / KEYS).mkdir()
     before = await make_format_1(root, chance) if name == "upgrade" else []
     recorder = Recorder(root)
     for data in before:

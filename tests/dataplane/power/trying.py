@@ -22,12 +22,14 @@ class Tried:
     states: int
 
 
-async def try_story(name: str, folder: Path, *, seed: int, states: int = 0, rounds: int = 1) -> Tried:
+async def try_story(
+    name: str, folder: Path, *, seed: int, states: int = 0, rounds: int = 1, sealed: bool = False
+) -> Tried:
     """Check so many states, by chance; with 0 at every moment each fate, and that by `rounds` of chance.
 
     Fails with the moment, what was to become of unsynced changes, and the seed.
     """
-    recorder = await record(name, folder / "story", seed)
+    recorder = await record(name, folder / "story", seed, sealed=sealed)
     chance = Random(f"{name} {seed} states")
     moments = [at for at, step in enumerate(recorder.trace) if at >= recorder.first and _is_change(step)]
     every = [(at, fate, turn) for at in moments for turn in range(rounds) for fate in _fates(turn)]
