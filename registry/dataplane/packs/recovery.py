@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,10 +170,12 @@ class Recovery:
                 if change.pack(new.key) is None:
                     change.put_pack(new.key, PackState.OPEN, 0, 0)
         buried = {grave for new in news for grave in self._graves(new) if grave.kind in PIECES}
+        for new in news:  # first, so that a chunk which was pushed again can take the place of a bad one
+            self._bury(new, PIECES)
         for new in news:
             self._each(new, partial(_add, buried=buried, reader=self._reader))
         for new in news:
-            self._bury(new)
+            self._bury(new, OBJECTS)
         sums = [(new.key, *self._sum(new.key)) for new in news]
         with self._index.change() as change:  # all in one: who goes on after a crash needs all tombstones
             for key, size, payload in sums:
@@ -206,9 +208,9 @@ class Recovery:
                     with suppress(Corrupt):  # a damaged tombstone buries nothing: an orphan lives on
                         yield from parse_tombstones(self._reader.at(place_of(new.key, entry), file))
 
-    def _bury(self, new: _News) -> None:
+    def _bury(self, new: _News, kinds: Collection[Kind]) -> None:
         domain = new.key.domain
-        graves = self._graves(new)
+        graves = (grave for grave in self._graves(new) if grave.kind in kinds)
         while part := list(islice(graves, _GRAVES)):
             uses = [self._uses_at(domain, grave) for grave in part]
             with self._index.change() as change:
