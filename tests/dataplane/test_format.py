@@ -21,7 +21,9 @@ from registry.dataplane.packs.chunking import GEAR, Chunking
 from registry.dataplane.packs.layout import Chunker, Head, Role, encode_head, parse_head
 from registry.dataplane.packs.records import Kind, Record, encode_header, parse_header
 from tests.dataplane.packed import open_small, pack_files
-from tests.dataplane.support import content_of
+from tests.dataplane.sealed import KEK
+from tests.dataplane.sealing.reader import Keys
+from tests.dataplane.support import body, content_of, new_stage
 
 SHAPES = ("random", "text", "zeros")
 
@@ -102,7 +104,7 @@ def test_a_record_header_is_laid_out_as_written_and_bound_to_its_pack() -> None:
         assert parse_header(b"p" * 16, wrong) is None
 
 
-def read_pack(path: Path) -> dict[bytes, tuple[int, int, bytes]]:
+def read_pack(path: Path, keys: Keys | None = None) -> dict[bytes, tuple[int, int, bytes]]:
     """By digest: kind, raw length, and content, read as FORMAT.md says."""
     data, salt = path.read_bytes(), zlib.crc32(bytes.fromhex(path.stem))
     assert data[-8:] == b"artpend\n"
@@ -118,12 +120,14 @@ def read_pack(path: Path) -> dict[bytes, tuple[int, int, bytes]]:
         assert header[:7] == (b"\xf5rec", kind, codec, seal, stored, raw, digest)
         payload = data[at + 88 : at + 88 + stored]
         assert blake3(payload).digest() == header[7]
-        assert seal == 0
+        assert seal == (keys is not None)
+        if keys is not None:
+            payload = keys.record(kind, digest, payload)
         found[digest] = kind, raw, zstandard.decompress(payload) if codec else payload
     return found
 
 
-async def test_a_reader_written_from_the_page_reads_everything(tmp_path: Path) -> None:
+async def test_a_reader_written_from_the_page_reads_everything(tmp_path: Path, form: str) -> None:
     blobs = [sample("text", 200_000), sample("random", 90_000), b"tiny", b""]
     store = open_small(tmp_path)
     for blob in blobs:
@@ -133,7 +137,7 @@ async def test_a_reader_written_from_the_page_reads_everything(tmp_path: Path) -
     await store.close()
     records: dict[bytes, tuple[int, int, bytes]] = {}
     for path in pack_files(tmp_path):
-        records |= read_pack(path)
+        records |= read_pack(path, Keys(tmp_path, DEFAULT_DOMAIN, KEK) if form == "sealed" else None)
     for blob in blobs:
         kind, raw, data = records[bytes.fromhex(content_of(blob).blake3.hex)]
         assert raw == len(blob)
@@ -144,3 +148,20 @@ async def test_a_reader_written_from_the_page_reads_everything(tmp_path: Path) -
             assert all(records[digest][1] == length for digest, length in items)
             data = b"".join(records[digest][2] for digest, _ in items)
         assert data == blob
+
+
+async def test_the_same_reader_reads_sealed_files(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    store = open_small(tmp_path)
+    blobs = [sample("random", size) for size in (2001, 65_536, 65_537, 200_000)]
+    for blob in blobs:
+        stage = new_stage()
+        await store.append(stage, 0, body(blob[:70_000]))
+        await store.append(stage, min(70_000, len(blob)), body(blob[70_000:]))
+        await store.commit(stage, None)
+    await store.close()
+    keys = Keys(tmp_path, DEFAULT_DOMAIN, KEK)
+    for blob in blobs:
+        address = content_of(blob).blake3.hex
+        path = tmp_path / "content" / DEFAULT_DOMAIN / address[:2] / f"{address}.sealed"
+        assert keys.file(path.read_bytes(), bytes.fromhex(address)) == blob
