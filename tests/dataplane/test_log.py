@@ -15,7 +15,10 @@ import pytest
 from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane import DataPlaneSettings
-from tests.dataplane.packed import SMALL, loose_files, open_small, pack_files, rebuild
+from registry.dataplane.drivers.port import Transient
+from registry.dataplane.packs.codec import Records
+from registry.dataplane.packs.records import Kind
+from tests.dataplane.packed import SMALL, dump, loose_files, open_small, pack_files, rebuild
 from tests.dataplane.support import body, content_of, new_stage, open_engine, read_all
 
 pytestmark = pytest.mark.usefixtures("form")
@@ -177,4 +180,86 @@ async def test_nothing_is_tiny_where_a_setting_says_so(tmp_path: Path) -> None:
     store = open_engine("local", tmp_path, DataPlaneSettings(tiny_bytes=-1))
     await store.put(DEFAULT_DOMAIN, b"")
     assert (len(loose_files(tmp_path)), len(pack_files(tmp_path))) == (1, 0)
+    await store.close()
+
+
+async def test_a_full_disk_gathers_no_packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often clients try again, and whether or not the log was begun before."""
+    for begun in (False, True):
+        root = tmp_path / str(begun)
+        store = open_small(root)
+        if begun:
+            await store.put(DEFAULT_DOMAIN, b"begun")
+        real: Callable[..., int] = os.pwrite
+
+        def failing(*args: Any) -> int:
+            raise OSError(errno.ENOSPC, "injected")
+
+        monkeypatch.setattr(os, "pwrite", failing)
+        for number in range(5):
+            with pytest.raises(StoreError) as refused:
+                await store.put(DEFAULT_DOMAIN, b"blob %d" % number)
+            assert refused.value.kind is ErrorKind.STORAGE_FULL
+        monkeypatch.setattr(os, "pwrite", real)
+        assert len(pack_files(root)) == begun
+        await store.put(DEFAULT_DOMAIN, b"after")
+        assert len(pack_files(root)) == 1
+        await store.close()
+        assert len(dump(root)["packs"]) == 1
+
+
+async def test_no_write_after_a_failed_sync_goes_to_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may have dropped pages, and later syncs of that file say nothing of it."""
+    store = open_small(tmp_path)
+    kept = await store.put(DEFAULT_DOMAIN, b"kept")
+    (first,) = pack_files(tmp_path)
+    size = first.stat().st_size
+    real = os.fdatasync
+
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, "injected")
+
+    monkeypatch.setattr(os, "fdatasync", failing)
+    with pytest.raises(StoreError):
+        await store.put(DEFAULT_DOMAIN, b"lost")
+    monkeypatch.setattr(os, "fdatasync", real)
+    later = await store.put(DEFAULT_DOMAIN, b"later")
+    assert first.stat().st_size == size
+    assert len(pack_files(tmp_path)) == 2
+    assert await read_all(store, kept) == b"kept"
+    await store.close()
+    store = open_small(tmp_path)  # which closes the pack that was left
+    assert {row[2] for row in dump(tmp_path)["packs"]} == {3}
+    assert {address async for _, address, _ in store.contents()} == {kept.blake3, later.blake3}
+    await store.close()
+
+
+async def test_a_write_that_cannot_be_made_concerns_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_small(tmp_path)
+    real = Records.encode
+
+    def encode(self: Records, domain: DomainId, kind: Kind, digest: bytes, data: bytes, **more: Any) -> Any:
+        if data == b"bad":
+            raise Transient("the key cannot be had now")
+        return real(self, domain, kind, digest, data, **more)
+
+    monkeypatch.setattr(Records, "encode", encode)
+    blobs = [b"bad", *(b"good %d" % number for number in range(10))]
+    done = await asyncio.gather(*(store.put(DEFAULT_DOMAIN, blob) for blob in blobs), return_exceptions=True)
+    assert isinstance(done[0], StoreError)
+    assert done[1:] == [content_of(blob) for blob in blobs[1:]]
+    await store.close()
+
+
+async def test_packs_of_many_domains_are_not_all_kept_open(tmp_path: Path) -> None:
+    store = open_small(tmp_path)
+    names = [DomainId(f"tenant-{number}") for number in range(100)]
+    contents = await asyncio.gather(*(store.put(name, name.encode()) for name in names))
+    assert len([path for path in _open_packs() if str(tmp_path) in path]) <= 32
+    for name, content in zip(names, contents, strict=True):
+        assert await store.get(name, content.blake3, 20) == name.encode()
     await store.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -108,10 +107,14 @@ def parse_head(data: bytes) -> Head | None:
     return Head(pack, name, Role(role), created, chunker)
 
 
-def encode_footer(pack: bytes, offset: int, entries: Sequence[Entry]) -> bytes:
-    """Footer and trailer of the pack with id `pack`, to be written at `offset`."""
-    footer = b"".join(_ENTRY.pack(*entry) for entry in entries)
-    trailer = _TRAILER.pack(offset, len(entries), blake3_of(footer))
+def encode_entry(entry: Entry) -> bytes:
+    """One record's part of a footer."""
+    return _ENTRY.pack(*entry)
+
+
+def encode_end(pack: bytes, offset: int, footer: bytes) -> bytes:
+    """`footer`, the entries of the pack with id `pack`, and its trailer, to be written at `offset`."""
+    trailer = _TRAILER.pack(offset, len(footer) // _ENTRY.size, blake3_of(footer))
     return footer + trailer + _CRC.pack(zlib.crc32(trailer, zlib.crc32(pack))) + _END_MAGIC
 
 

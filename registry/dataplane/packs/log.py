@@ -2,15 +2,15 @@
 
 Life of a tiny blob: queued → its record appended to this process's open pack → one `fdatasync` for everything
 gathered meanwhile → one change of the index → acknowledged. Records without a change of the index are never
-seen, and a change without its record never comes to be. A full pack is closed with its footer, and the next
-write begins another. A pack of which a sync failed gets no more writes: see writer.py.
+seen and are cut off again, and a change without its record never comes to be. A full pack is closed with its
+footer, and the next write begins another. A pack of which a sync failed gets no more writes: see writer.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from registry.contract.dataplane import DomainId
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
+from registry.dataplane.packs.job import delete_pack
 from registry.dataplane.packs.layout import Role
 from registry.dataplane.packs.records import Kind, Record
 from registry.dataplane.packs.writer import PackWriter, new_key
@@ -32,6 +33,8 @@ Records = Callable[[], Sequence[tuple[Record, bytes]]]
 
 #: Writes that share a sync at most, so that none waits long and memory is bounded.
 _MOST = 512
+#: Packs kept open, one a domain, for the next write: a descriptor each, and up to 52 bytes a record.
+_OPEN = 32
 
 
 class _Write:
@@ -64,7 +67,7 @@ class TinyLog:
         self._tree = tree
         self._index = index
         self._full = full
-        self._packs: dict[DomainId, PackWriter] = {}
+        self._packs: OrderedDict[DomainId, PackWriter] = OrderedDict()
         self._queue: deque[_Write] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -125,7 +128,7 @@ class TinyLog:
             try:
                 self._append(domain, writes)
             except Exception as error:
-                self._let_go_if_broken(domain)
+                self._undo(domain)
                 for write in writes:
                     write.error = write.error or error
         ready = [write for write in batch if write.error is None]
@@ -134,17 +137,31 @@ class TinyLog:
         except Exception as error:
             for write in ready:
                 write.error = error
+            for domain in domains:
+                self._undo(domain)
             return
         for domain in domains:
-            if domain in self._packs and self._packs[domain].size >= self._full:
-                with suppress(Exception):
-                    self._finish(domain)
+            if domain in self._packs:
+                self._packs[domain].keep()
+        self._finish_full()
+
+    def _finish_full(self) -> None:
+        full = [domain for domain, pack in self._packs.items() if pack.size >= self._full]
+        rare = list(self._packs)[: max(0, len(self._packs) - _OPEN)]
+        for domain in dict.fromkeys(full + rare):
+            with suppress(Exception):  # it stays unfinished, and the next to open the store closes it
+                self._finish(domain)
 
     def _append(self, domain: DomainId, writes: list[_Write]) -> None:
         pack: PackWriter | None = None
         known: dict[bytes, list[Place]] = {}
         for write in writes:
-            for record, payload in write.records():
+            try:
+                records = write.records()
+            except Exception as error:  # concerns nobody else
+                write.error = error
+                continue
+            for record, payload in records:
                 if record.kind is Kind.BLOB and record.digest in known:  # twice in one batch
                     write.places = known[record.digest]
                     continue
@@ -167,17 +184,31 @@ class TinyLog:
                 write.result = write.apply(change, write.places)
 
     def _pack(self, domain: DomainId) -> PackWriter:
-        if domain not in self._packs:
-            key = new_key(domain)
-            with self._index.change() as change:
-                change.put_pack(key, PackState.OPEN, 0, 0)
+        if domain in self._packs:
+            self._packs.move_to_end(domain)
+            return self._packs[domain]
+        key = new_key(domain)
+        with self._index.change() as change:
+            change.put_pack(key, PackState.OPEN, 0, 0)
+        try:
             self._packs[domain] = PackWriter(self._tree, key, Role.LOG)
+        except BaseException:
+            with suppress(Exception), self._index.change() as change:
+                change.forget_pack(key)
+            raise
         return self._packs[domain]
 
-    def _let_go_if_broken(self, domain: DomainId) -> None:
+    def _undo(self, domain: DomainId) -> None:
+        """Take back what was written for a batch that failed."""
         pack = self._packs.get(domain)
-        if pack is not None and pack.broken:
+        if pack is None:
+            return
+        pack.undo()
+        if pack.broken:
             self._packs.pop(domain).close()
+            if pack.empty:
+                with suppress(Exception):
+                    delete_pack(self._tree, self._index, pack.key)
 
     def _finish(self, domain: DomainId) -> None:
         pack = self._packs.pop(domain)

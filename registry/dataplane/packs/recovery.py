@@ -30,7 +30,7 @@ from registry.dataplane.drivers.port import Corrupt
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import Change, ContentIndex, PackState, Place
 from registry.dataplane.packs.job import JobPack, delete_pack
-from registry.dataplane.packs.layout import Entry, Role, encode_footer
+from registry.dataplane.packs.layout import Entry, Role, encode_end, encode_entry
 from registry.dataplane.packs.reading import PackReader
 from registry.dataplane.packs.records import OBJECTS, PIECES, Grave, Kind, parse_tombstones
 from registry.dataplane.packs.scanning import footer_entries, read_head, scan
@@ -157,7 +157,10 @@ class Recovery:
             return False
         end = entries[-1].end
         os.ftruncate(fd, end)
-        os.pwrite(fd, encode_footer(key.id, end, entries), end)
+        left = encode_end(key.id, end, b"".join(map(encode_entry, entries)))
+        while left:
+            done = os.pwrite(fd, left, end)
+            end, left = end + done, left[done:]
         os.fsync(fd)
         self.done.closed += 1
         return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 import uuid
 from contextlib import suppress
+from typing import NamedTuple
 
 from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.port import LARGEST_PIECE
@@ -15,10 +17,10 @@ from registry.dataplane.packs.layout import (
     HEAD,
     NO_CHUNKER,
     Chunker,
-    Entry,
     Head,
     Role,
-    encode_footer,
+    encode_end,
+    encode_entry,
     encode_head,
     entry_of,
 )
@@ -30,11 +32,20 @@ def new_key(domain: DomainId) -> PackKey:
     return PackKey(domain, uuid.uuid4().bytes)
 
 
+class _Kept(NamedTuple):
+    """Bytes of the file, of its footer so far, and of payloads."""
+
+    size: int
+    footer: int
+    payload: int
+
+
 class PackWriter:
     """Owner of one unfinished pack: an exclusive `flock` on its file says so to every other process.
 
-    Used by one thread at a time. Records gather in memory until `flush`. After an error what was not synced
-    is cut off, and the pack takes no more.
+    Used by one thread at a time. Records gather in memory until `flush`. After an error everything since the
+    last `keep` is cut off. A pack of which a sync failed, or which could not be cut, is `broken` and takes no
+    more: the kernel may have dropped pages that later syncs and reads of the same file say nothing of.
     """
 
     def __init__(self, tree: Tree, key: PackKey, role: Role, chunker: Chunker = NO_CHUNKER) -> None:
@@ -43,13 +54,15 @@ class PackWriter:
         self._tree = tree
         self.broken = False
         self._fd = self._make()
-        self.entries: list[Entry] = []
+        self._footer = bytearray()
         #: Payload bytes that something may need one day no more: all but those of tombstones.
         self.payload = 0
+        self._kept = _Kept(0, 0, 0)
+        self._dirty = False
         head = Head(key.id, key.domain, role, time.time_ns() // 1000, chunker)
         self._gathered: list[bytes] = [encode_head(head)]
         self._gathering = HEAD
-        self._written = self._synced = 0
+        self._written = 0
         if role is Role.JOB:
             self._sync_head()
 
@@ -83,8 +96,8 @@ class PackWriter:
     def add(self, record: Record, payload: bytes) -> int:
         """Gather a record and return its offset; large gatherings are written."""
         offset = self.size
-        self.entries.append(entry_of(record, offset))
-        self.payload += _payload(record)
+        self._footer += encode_entry(entry_of(record, offset))
+        self.payload += 0 if record.kind is Kind.TOMBSTONES else record.stored
         self._gathered += (encode_header(self.key.id, record), payload)
         self._gathering += HEADER + len(payload)
         if self._gathering >= LARGEST_PIECE:
@@ -92,44 +105,62 @@ class PackWriter:
         return offset
 
     def flush(self) -> None:
-        """Write what is gathered. Raises OSError, and what was not synced is gone then."""
+        """Write what is gathered. Raises OSError, and everything since `keep` is gone then."""
         data = memoryview(b"".join(self._gathered))
         self._gathered, self._gathering = [], 0
         self._write(data)
 
     def _write(self, data: memoryview) -> None:
         done = 0
+        self._dirty = True
         try:
             while done < len(data):
                 done += os.pwrite(self._fd, data[done : done + LARGEST_PIECE], self._written + done)
-        except OSError:
-            self._cut()
+        except OSError as error:
+            self.broken = error.errno not in (errno.ENOSPC, errno.EDQUOT)
+            self.undo()
             raise
         self._written += done
 
     def sync(self) -> None:
-        """Make everything added durable. Raises OSError, and what was not synced is gone then."""
+        """Make everything added durable. Raises OSError, and everything since `keep` is gone then."""
         self.flush()
         try:
             os.fdatasync(self._fd)
         except OSError:
-            self._cut()
+            self.broken = True
+            self.undo()
             raise
-        self._synced = self._written
 
-    def _cut(self) -> None:
-        self.broken = True
+    def keep(self) -> None:
+        """All that was synced counts from now on, whatever comes."""
+        self._kept = _Kept(self._written, len(self._footer), self.payload)
+        self._dirty = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever kept."""
+        return not self._kept.size
+
+    def undo(self) -> None:
+        """Cut off what came since `keep`, durably: a record that nobody was promised must not come back when
+        the index is made anew."""
         self._gathered, self._gathering = [], 0
-        with suppress(OSError):
-            os.ftruncate(self._fd, self._synced)
-        self._written = self._synced
-        self.entries = [entry for entry in self.entries if entry.offset < self._synced]
-        self.payload = sum(map(_payload, self.entries))
+        if self._dirty:
+            try:
+                os.ftruncate(self._fd, self._kept.size)
+                if not self.broken:
+                    os.fdatasync(self._fd)
+            except OSError:
+                self.broken = True
+        self._written, self.payload = self._kept.size, self._kept.payload
+        del self._footer[self._kept.footer :]
+        self.broken = self.broken or self.empty  # its head is gone
 
     def finish(self) -> int:
         """Write footer and trailer durably and return the size of the file. Raises OSError."""
         self.flush()
-        self._write(memoryview(encode_footer(self.key.id, self._written, self.entries)))
+        self._write(memoryview(encode_end(self.key.id, self._written, bytes(self._footer))))
         self.sync()
         return self._written
 
@@ -138,7 +169,3 @@ class PackWriter:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _payload(record: Record | Entry) -> int:
-    return 0 if record.kind is Kind.TOMBSTONES else record.stored
