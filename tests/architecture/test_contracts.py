@@ -71,6 +71,10 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("registry.dataplane.packs.packing", "zstandard"),
         ("registry.control.core", "zstandard"),
     ],
+    "ciphers": [
+        ("registry.dataplane.sealing.keyring", "cryptography"),
+        ("registry.server.app", "cryptography"),
+    ],
     "cbor": [
         ("registry.contract.package", "cbor2"),
         ("registry.control.core", "cbor2"),
