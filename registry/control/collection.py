@@ -44,9 +44,9 @@ WORK = "collection"
 _PAGE = 2000
 _BATCH = 32
 _ORPHANS = 500
-#: Deletions of one claim, and how many run at once.
-_CLAIM = 64
-_PARALLEL = 4
+#: Deletions of one claim, and how many run at once: those of tiny blobs share their syncs.
+_CLAIM = 128
+_PARALLEL = 32
 _RETRY = 10 * 60 * SECOND
 #: Passes over a repository's manifests until what needs what is settled: the depth of indexes in indexes.
 _PASSES = 16

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
 from registry.contract.names import Repository
+from registry.control.sql.statements import first
 
 #: `rb` is reached: it is a manifest, or a manifest of its repository names it by any digest. CROSS JOIN keeps
 #: SQLite to this order: by itself it may go through all edges of the repository instead.
@@ -44,7 +45,7 @@ _LINKS_PAGE = text(
     _LINKS.format(where="(rb.repository_id, rb.blob_id) > (:repository_id, :blob_id)")
     + "ORDER BY rb.repository_id, rb.blob_id LIMIT :limit"
 )
-_LINK = text(_LINKS.format(where="rb.repository_id = :repository_id AND rb.blob_id = :blob_id"))
+_LINK = _LINKS.format(where="rb.repository_id = :repository_id AND rb.blob_id = :blob_id")
 
 _CONTENTS = f"""
 SELECT b.id, b.domain, b.content_address, b.size,
@@ -58,7 +59,7 @@ _ORDER = "ORDER BY b.id LIMIT :limit"
 _CONTENTS_PAGE = text(_CONTENTS.format(link="", where=_PAGE) + _ORDER)
 #: As if everything that may be unlinked were.
 _PLAN_PAGE = text(_CONTENTS.format(link=f"AND {REACHED}", where=_PAGE) + _ORDER)
-_CONTENT = text(_CONTENTS.format(link="", where="b.id = :blob_id"))
+_CONTENT = _CONTENTS.format(link="", where="b.id = :blob_id")
 
 #: Tags that speak of a subject (`names.subject_of_tag`); they do not keep what they point at (DECISIONS 14).
 _WEAK = "t.name LIKE 'sha256-%' AND length(t.name) IN (71, 75, 76)"
@@ -163,7 +164,7 @@ def links(connection: Connection, moment: Moment, after: tuple[int, int], limit:
 def link(connection: Connection, moment: Moment, repository_id: int, blob_id: int) -> Link | None:
     """One link as it is now."""
     where = {"repository_id": repository_id, "blob_id": blob_id}
-    row = connection.execute(_LINK, {**moment.parameters, **where}).first()
+    row = first(connection, _LINK, **moment.parameters, **where)
     return _link(row) if row else None
 
 
@@ -178,7 +179,7 @@ def contents(
 
 def content(connection: Connection, moment: Moment, blob_id: int) -> Held | None:
     """One content as it is now."""
-    row = connection.execute(_CONTENT, {**moment.parameters, "blob_id": blob_id}).first()
+    row = first(connection, _CONTENT, **moment.parameters, blob_id=blob_id)
     return _held(row) if row else None
 
 

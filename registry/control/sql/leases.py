@@ -16,6 +16,9 @@ _LEASE = f"""
 {insert_into(content_leases)} ON CONFLICT (domain, content_address, principal) DO UPDATE SET
     expires_at = excluded.expires_at
 """
+_DROP = "DELETE FROM content_leases WHERE domain = :domain AND content_address = :content_address"
+_PROLONG = "UPDATE work_leases SET expires_at = :until WHERE work = :work AND token = :token"
+
 #: Who has a lease that gives no right to read: it only keeps what a repository has.
 NOBODY = ""
 
@@ -74,11 +77,7 @@ def lease_what_it_names(connection: Connection, manifest_id: int, until: int) ->
 
 def drop_content(connection: Connection, domain: DomainId, address: Digest) -> None:
     """Forget the leases on content that goes; all are over."""
-    connection.execute(
-        delete(content_leases).where(
-            content_leases.c.domain == domain, content_leases.c.content_address == str(address)
-        )
-    )
+    run(connection, _DROP, domain=domain, content_address=str(address))
 
 
 def drop_expired_content(connection: Connection, now: int) -> int:
@@ -117,8 +116,7 @@ def check_token(connection: Connection, work: str, token: int) -> None:
 
 def prolong_work(connection: Connection, work: str, token: int, until: int) -> None:
     """`check_token`, and hold the work until then. Raises UNAVAILABLE as that does."""
-    prolonged = connection.execute(update(work_leases).where(*_held(work, token)).values(expires_at=until))
-    if prolonged.rowcount == 0:
+    if run(connection, _PROLONG, work=work, token=token, until=until) == 0:
         check_token(connection, work, token)
 
 

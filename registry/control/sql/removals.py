@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, text, update
+from sqlalchemy import Connection, delete, text, update
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
-from registry.control.sql.statements import first
+from registry.control.sql.statements import first, rows, run, run_many
 from registry.control.sql.tables import removals
 
 PENDING, REMOVING, DONE = "pending", "removing", "done"
@@ -31,22 +31,15 @@ WHERE domain = :domain AND sha256 = :digest
 
 _STATE = "SELECT state FROM removals WHERE domain = :domain AND content_address = :content_address"
 
-_NOTE = text("""
+_NOTE = """
 INSERT INTO removals (domain, content_address, sha256, size, generation, state, since, due_at)
-SELECT :domain, :content_address, :sha256, :size, :generation, 'pending', :since, :due_at
+SELECT CAST(:domain AS TEXT), CAST(:content_address AS TEXT), CAST(:sha256 AS TEXT), CAST(:size AS BIGINT),
+    CAST(:generation AS BIGINT), 'pending', CAST(:since AS BIGINT), CAST(:due_at AS BIGINT)
 WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.domain = :domain AND b.content_address = :content_address)
 ON CONFLICT (domain, content_address) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
     generation = excluded.generation, state = excluded.state, since = excluded.since, due_at = excluded.due_at
     WHERE removals.state <> 'removing'
-""").bindparams(
-    bindparam("domain", type_=removals.c.domain.type),
-    bindparam("content_address", type_=removals.c.content_address.type),
-    bindparam("sha256", type_=removals.c.sha256.type),
-    bindparam("size", type_=removals.c.size.type),
-    bindparam("generation", type_=removals.c.generation.type),
-    bindparam("since", type_=removals.c.since.type),
-    bindparam("due_at", type_=removals.c.due_at.type),
-)
+"""
 
 _UNNAMED = """
 SELECT b.content_address FROM blobs b WHERE b.domain = :domain AND b.content_address IN ({places})
@@ -69,6 +62,11 @@ LIMIT :limit
     "AND b.content_address = m.content_address)"
 )
 
+_IS = "domain = :domain AND content_address = :content_address"
+_CLAIM = f"UPDATE removals SET state = 'removing', since = :now WHERE {_IS}"
+_CLAIMED = f"WHERE {_IS} AND state = 'removing' AND since = :claimed_at"
+_FINISH = f"UPDATE removals SET state = 'done', since = :now {_CLAIMED}"
+_PUT_BACK = f"UPDATE removals SET state = 'pending', due_at = :due_at {_CLAIMED}"
 _WAITING = "SELECT COUNT(*), COALESCE(SUM(size), 0), MIN(due_at) FROM removals WHERE state = 'pending'"
 
 
@@ -121,17 +119,16 @@ def note(
     due_at: int,
 ) -> None:
     """Write down that bytes shall go at `due_at`, unless a row names them or somebody deletes them now."""
-    connection.execute(
+    run(
+        connection,
         _NOTE,
-        {
-            "domain": domain,
-            "content_address": str(address),
-            "sha256": str(sha256) if sha256 else None,
-            "size": size,
-            "generation": generation,
-            "since": now,
-            "due_at": due_at,
-        },
+        domain=domain,
+        content_address=str(address),
+        sha256=str(sha256) if sha256 else None,
+        size=size,
+        generation=generation,
+        since=now,
+        due_at=due_at,
     )
 
 
@@ -154,39 +151,19 @@ def unnamed(connection: Connection, domain: DomainId, addresses: Sequence[Digest
 
 def claim(connection: Connection, now: int, stale: int, limit: int) -> list[Removal]:
     """Begin to delete what is due, and what another process began before `stale` and did not end."""
-    found = connection.execute(text(_CLAIMABLE), {"now": now, "stale": stale, "limit": limit}).all()
-    claimed = [Removal(DomainId(row[0]), Digest.parse(row[1]), row[2]) for row in found]
-    for removal in claimed:
-        connection.execute(
-            update(removals).where(*_is(removal.domain, removal.address)).values(state=REMOVING, since=now)
-        )
-    return claimed
+    found = rows(connection, _CLAIMABLE, now=now, stale=stale, limit=limit)
+    run_many(connection, _CLAIM, [{"domain": row[0], "content_address": row[1], "now": now} for row in found])
+    return [Removal(DomainId(row[0]), Digest.parse(row[1]), row[2]) for row in found]
 
 
 def finish(connection: Connection, removal: Removal, claimed_at: int, now: int) -> None:
     """The bytes are gone. Nothing happens when somebody has ended the claim meanwhile."""
-    connection.execute(
-        update(removals)
-        .where(
-            *_is(removal.domain, removal.address),
-            removals.c.state == REMOVING,
-            removals.c.since == claimed_at,
-        )
-        .values(state=DONE, since=now)
-    )
+    run(connection, _FINISH, **_named(removal), claimed_at=claimed_at, now=now)
 
 
 def put_back(connection: Connection, removal: Removal, claimed_at: int, due_at: int) -> None:
     """The deletion failed, or was not begun: it is pending again."""
-    connection.execute(
-        update(removals)
-        .where(
-            *_is(removal.domain, removal.address),
-            removals.c.state == REMOVING,
-            removals.c.since == claimed_at,
-        )
-        .values(state=PENDING, due_at=due_at)
-    )
+    run(connection, _PUT_BACK, **_named(removal), claimed_at=claimed_at, due_at=due_at)
 
 
 def give_up(connection: Connection, domain: DomainId, address: Digest, before: int, now: int) -> None:
@@ -212,6 +189,10 @@ def waiting(connection: Connection) -> Waiting:
     """What is marked and still has its bytes."""
     row = connection.execute(text(_WAITING)).one()
     return Waiting(int(row[0]), int(row[1]), row[2])
+
+
+def _named(removal: Removal) -> dict[str, str]:
+    return {"domain": removal.domain, "content_address": str(removal.address)}
 
 
 def _is(domain: DomainId, address: Digest) -> tuple[Any, ...]:
