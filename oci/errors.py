@@ -66,11 +66,16 @@ UPLOAD_CODE = "BLOB_UPLOAD_INVALID"
 _RETRY_AFTER = 5
 
 
-def envelope(error: StoreError, *, uploading: bool = False) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, header lines and body of `error`. `uploading`: the request pushes a blob."""
+def envelope(
+    error: StoreError, *, uploading: bool = False, manifest: bool = False
+) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, header lines and body of `error`. The request pushes a blob (`uploading`) or is about a
+    `manifest`."""
     status, code = WIRE[error.kind]
     if uploading and error.kind is ErrorKind.BAD_REQUEST:
         code = UPLOAD_CODE
+    if manifest and error.kind is ErrorKind.ERASED:
+        _, code = WIRE[ErrorKind.MANIFEST_UNKNOWN]
     entry: dict[str, Any] = {"code": code, "message": error.message}
     detail = _detail(error)
     if detail:

@@ -71,6 +71,8 @@ HANDLERS: Mapping[type[Request], Handler] = MappingProxyType(
 
 _UPLOADING = (StartUpload, PutBlob, MountBlob, GetUpload, AppendUpload, CompleteUpload, CancelUpload)
 
+_ABOUT_MANIFESTS = (GetManifest, PutManifest, DeleteManifest)
+
 
 class Face:
     """`/v2` and everything below it."""
@@ -103,7 +105,9 @@ class Face:
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("failed after the answer had begun") from error
-        status, headers, body = envelope(error, uploading=isinstance(asked, _UPLOADING))
+        status, headers, body = envelope(
+            error, uploading=isinstance(asked, _UPLOADING), manifest=isinstance(asked, _ABOUT_MANIFESTS)
+        )
         if isinstance(asked, AppendUpload | CompleteUpload) and "offset" in error.detail:
             headers += handlers_uploads.standing(asked, error.detail["offset"])
         return await answer_early(request, call.answer(status, headers, body))

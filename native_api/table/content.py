@@ -23,7 +23,7 @@ CONTENT: tuple[Operation, ...] = (
         Resource.CONTENT_LOCATIONS,
         "Where the bytes are stored, and how soon they can be read",
         (document(200, "All locations, best first.", "LocationPage"),),
-        kinds=frozenset({ErrorKind.CONTENT_UNKNOWN, ErrorKind.NOT_ACCEPTABLE}),
+        kinds=frozenset({ErrorKind.CONTENT_UNKNOWN, ErrorKind.NOT_ACCEPTABLE, ErrorKind.ERASED}),
     ),
     Operation(
         "restoreContent",
@@ -31,6 +31,6 @@ CONTENT: tuple[Operation, ...] = (
         Resource.CONTENT_RESTORE,
         "Ask for bytes that are not at hand",
         (document(202, "Where the restore stands.", "Restore", "Location"),),
-        kinds=frozenset({ErrorKind.CONTENT_UNKNOWN, ErrorKind.NOT_ACCEPTABLE}),
+        kinds=frozenset({ErrorKind.CONTENT_UNKNOWN, ErrorKind.NOT_ACCEPTABLE, ErrorKind.ERASED}),
     ),
 )

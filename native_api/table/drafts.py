@@ -38,6 +38,7 @@ DRAFTS: tuple[Operation, ...] = (
                 ErrorKind.UNSUPPORTED_MEDIA_TYPE,
                 ErrorKind.NOT_ACCEPTABLE,
                 ErrorKind.STORAGE_FULL,
+                ErrorKind.ERASED,
             }
         ),
     ),

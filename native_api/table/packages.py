@@ -47,7 +47,12 @@ def _package_reads(suffix: str, resources: tuple[Resource, ...]) -> tuple[Operat
             (document(200, "The package.", "Package", "ETag"), NOT_MODIFIED),
             parameters=(IF_NONE_MATCH,),
             kinds=frozenset(
-                {ErrorKind.PACKAGE_UNKNOWN, ErrorKind.NOT_ACCEPTABLE, ErrorKind.RESTORE_REQUIRED}
+                {
+                    ErrorKind.PACKAGE_UNKNOWN,
+                    ErrorKind.NOT_ACCEPTABLE,
+                    ErrorKind.RESTORE_REQUIRED,
+                    ErrorKind.ERASED,
+                }
             ),
         ),
         Operation(

@@ -69,6 +69,7 @@ PACKAGE_WRITE = frozenset(
         ErrorKind.MANIFEST_INVALID,
         ErrorKind.MANIFEST_CHILD_UNKNOWN,
         ErrorKind.CONTENT_UNKNOWN,
+        ErrorKind.ERASED,
     }
 )
 READ_BYTES = frozenset({ErrorKind.RANGE_UNSATISFIABLE, ErrorKind.RESTORE_REQUIRED, ErrorKind.ERASED})
@@ -81,6 +82,7 @@ UPLOAD_WRITE = frozenset(
         ErrorKind.UNSUPPORTED_MEDIA_TYPE,
         ErrorKind.PRECONDITION_FAILED,
         ErrorKind.DIGEST_MISMATCH,
+        ErrorKind.ERASED,
     }
 )
 JSON_BODY = frozenset(

@@ -88,6 +88,18 @@ class ContentRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainErased:
+    """The keys of a sealed domain were destroyed: all that it holds is unreadable, and so it stays.
+
+    The absence of that content is legitimate from now on, in one event whatever there was of it.
+    """
+
+    KIND: ClassVar[str] = "domain.erased"
+    SUBJECT: ClassVar[str | None] = "domain"
+    domain: DomainId
+
+
+@dataclass(frozen=True, slots=True)
 class LocationChanged:
     """A location's tier or its restore status changed (A7).
 
@@ -200,6 +212,7 @@ Event = (
     | ContentMissing
     | ContentHealed
     | ContentRemoved
+    | DomainErased
     | LocationChanged
     | BlobLinked
     | BlobUnlinked
@@ -220,6 +233,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ContentMissing,
         ContentHealed,
         ContentRemoved,
+        DomainErased,
         LocationChanged,
         BlobLinked,
         BlobUnlinked,

@@ -11,7 +11,7 @@ from registry.control import recording, retention
 from registry.control.access import Action, Caller
 from registry.control.reading import absence, open_reading
 from registry.control.sql import lookups, statements
-from registry.control.sql.lookups import MISSING, BlobRow
+from registry.control.sql.lookups import GONE, BlobRow
 from registry.control.sql.transaction import Transaction
 
 
@@ -61,7 +61,7 @@ class BlobService:
             if row is None:
                 return None
             blob = BlobRow.of(row)
-            if blob.domain != domain or blob.state == MISSING:
+            if blob.domain != domain or blob.state in GONE:
                 return None
             target = recording.ensure_repository(tx, self._core, repository)
             recording.link_blob(tx, target, blob)

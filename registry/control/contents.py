@@ -10,9 +10,9 @@ from registry.contract.model import Reading
 from registry.control import recording
 from registry.control.access import Action, Caller
 from registry.control.core import Core
-from registry.control.reading import absence, open_reading
+from registry.control.reading import absence, open_reading, refuse_gone
 from registry.control.sql import leases, lookups
-from registry.control.sql.lookups import MISSING, BlobRow
+from registry.control.sql.lookups import BlobRow
 from registry.control.sql.transaction import Transaction
 
 _LOCATIONS = """
@@ -90,9 +90,10 @@ class ContentService:
                 "now": self._core.clock.now(),
             },
         )
-        blob = BlobRow.of(row) if row else None
-        if blob is None or blob.state == MISSING:
+        if row is None:
             raise absence(ErrorKind.CONTENT_UNKNOWN, address)
+        blob = BlobRow.of(row)
+        refuse_gone(blob.state, ErrorKind.CONTENT_UNKNOWN, address)
         return blob
 
 

@@ -12,11 +12,17 @@ from registry.contract.names import Repository
 from registry.control.core import SECOND, Core
 from registry.control.sql import Connection, explanation
 from registry.control.sql.explanation import Content, InRepository, Leaving
-from registry.control.sql.lookups import MISSING
+from registry.control.sql.lookups import ERASED, MISSING
 from registry.control.sql.removals import DONE, PENDING
 
 #: Indexes inside indexes, as far as they are told.
 _DEEPEST = 4
+
+
+_GONE = {
+    MISSING: "; its bytes are missing, a push heals it",
+    ERASED: "; it was erased with the keys of its domain, and its row stays to say so",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,8 @@ async def explain(core: Core, digest: Digest) -> Explanation:
             lines.append(_heading(content))
             lines.extend(f"  {holder}" for holder in holders)
             lines.extend(f"  {link}" for link in _loose_links(connection, content))
-            held = held or bool(holders)
-            if not holders:
+            held = held or bool(holders) or content.state == ERASED
+            if not holders and content.state != ERASED:
                 lines.append("  nothing holds it: it goes with the next collection")
         lines.extend(_leaving(removal, now) for removal in leaving)
         if not found:
@@ -53,7 +59,7 @@ async def explain(core: Core, digest: Digest) -> Explanation:
 
 
 def _heading(content: Content) -> str:
-    missing = "; its bytes are missing, a push heals it" if content.state == MISSING else ""
+    missing = _GONE.get(content.state, "")
     return (
         f"content {content.address} in domain {content.domain}, {content.size} bytes, "
         f"since {_when(content.created_at)}{missing}"

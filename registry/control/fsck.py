@@ -22,7 +22,7 @@ from registry.control.fsck_subset import EVERYTHING, Subset
 from registry.control.rebuild import Rebuilt, complete
 from registry.control.sql import audit, lookups, replay
 from registry.control.sql.audit import KnownContent
-from registry.control.sql.lookups import AWAY, MISSING, PRESENT
+from registry.control.sql.lookups import AWAY, ERASED, MISSING, PRESENT
 from registry.control.sql.scratch import open_scratch
 
 _AT_ONCE = 500
@@ -57,7 +57,7 @@ async def fsck(
         done.contents += 1
         unread = structure_only or not subset.has(content.address)
         fault = await _check_content(core, content, done, structure_only=unread)
-        if fault is not None:
+        if fault is not None and (fault.kind != "erased" or fault not in done.faults):
             done.faults.append(fault)
         progress(done)
         await fsck_resuming.save(core, subset, done, content.id)
@@ -103,12 +103,16 @@ async def _check_content(
     if content.state == MISSING:
         message = f"content {content.address} is missing, as the ledger says: push it again"
         return Fault("known", message, (content.domain, content.address))
-    if content.state == AWAY:
+    if content.state == ERASED:
+        done.erased += 1
+    if content.state in {AWAY, ERASED}:
         return None
     try:
         size = await core.dataplane.size(content.domain, content.address)
         wrong = None if structure_only or size != content.size else await _read(core, content, done)
     except StoreError as error:
+        if error.kind is ErrorKind.ERASED:
+            return None if await _has_gone(core, content) else _unsaid(content)
         if error.kind is not ErrorKind.CONTENT_UNKNOWN:
             raise
         if await _has_gone(core, content):
@@ -118,6 +122,15 @@ async def _check_content(
         if size != content.size:
             wrong = f"content {content.address} has {size} bytes where {content.size} belong"
     return Fault("content", wrong, (content.domain, content.address)) if wrong else None
+
+
+def _unsaid(content: KnownContent) -> Fault:
+    """Told once for all content of the domain."""
+    message = (
+        f"the keys of the domain {content.domain} were destroyed and the ledger does not say so: "
+        f"`artifact-store keys destroy {content.domain} --yes` completes it"
+    )
+    return Fault("erased", message)
 
 
 async def _read(core: Core, content: KnownContent, done: Checked) -> str | None:

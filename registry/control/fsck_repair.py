@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.contract.dataplane import DataPlane
+from registry.contract.errors import ErrorKind, StoreError
 from registry.control import collection, healing, reaper
 from registry.control.core import SYSTEM, Core
 from registry.control.fsck import Checked, Fault, replay_faults
@@ -60,7 +61,12 @@ async def _content(core: Core, fault: Fault, others: Sequence[DataPlane]) -> Ste
     if fault.content is None:
         return Step(fault.message, mended=False)
     domain, address = fault.content
-    wrong = await healing.examine(core, domain, address)
+    try:
+        wrong = await healing.examine(core, domain, address)
+    except StoreError as error:
+        if error.kind is not ErrorKind.ERASED:
+            raise
+        return Step(error.message, mended=False)
     if wrong is None:
         await healing.note_healed(core, domain, address)
         return Step(f"content {address} is there and right: it is content again")

@@ -24,8 +24,8 @@ _REMEMBERED = 1000
 class Fault:
     """One thing that is wrong.
 
-    `kind` is `ledger`, `views`, `manifest`, `content`, or `known` for what the ledger says itself. `content`
-    is what it is about where that is one.
+    `kind` is `ledger`, `views`, `manifest`, `content`, `erased`, or `known` for what the ledger says itself.
+    `content` is what it is about where that is one.
     """
 
     kind: str
@@ -35,7 +35,8 @@ class Fault:
 
 @dataclass(slots=True)
 class Checked:
-    """What was looked at. `bytes` were read and hashed; `unnamed` objects belong to no content yet.
+    """What was looked at. `bytes` were read and hashed; `unnamed` objects belong to no content yet, `erased`
+    ones are unreadable and shall be.
 
     `noted_at` is when this was written down last (microseconds).
     """
@@ -44,6 +45,7 @@ class Checked:
     bytes: int = 0
     unnamed: int = 0
     stages: int = 0
+    erased: int = 0
     faults: list[Fault] = field(default_factory=list)
     noted_at: int = 0
 
@@ -58,7 +60,9 @@ async def begin(core: Core, subset: Subset, *, resume: bool) -> tuple[Checked, i
     state = await core.database.read(partial(progress.load, work=_WORK))
     if not state:
         raise StoreError(ErrorKind.BAD_REQUEST, "no check was stopped midway: begin one without --resume")
-    done = Checked(state["contents"], state["bytes"], noted_at=core.clock.now())
+    done = Checked(
+        state["contents"], state["bytes"], erased=state.get("erased", 0), noted_at=core.clock.now()
+    )
     done.faults.extend(map(_fault, state["faults"]))
     return done, state["after"], Subset(state["start"], state["length"])
 
@@ -76,6 +80,7 @@ async def save(core: Core, subset: Subset, done: Checked, after: int) -> None:
         "length": subset.length,
         "contents": done.contents,
         "bytes": done.bytes,
+        "erased": done.erased,
         "faults": [[fault.kind, fault.message, *map(str, fault.content or ())] for fault in found],
     }
     await core.database.write(SYSTEM, lambda tx: progress.save(tx.connection, _WORK, state))

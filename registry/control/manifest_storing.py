@@ -23,7 +23,7 @@ _PRESENT = """
 SELECT d.digest FROM repositories r
 JOIN blob_digests d ON d.domain = r.domain AND d.digest IN ({places})
 JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = d.blob_id
-JOIN blobs b ON b.id = d.blob_id AND b.state <> 'missing'
+JOIN blobs b ON b.id = d.blob_id AND {present}
 WHERE r.name = :repository
 """
 _STANDS = """
@@ -90,7 +90,7 @@ def _present(repository: Repository, wanted: Sequence[str]) -> Iterator[tuple[st
     for start in range(0, len(wanted), _AT_ONCE):
         named = {f"d{position}": digest for position, digest in enumerate(wanted[start : start + _AT_ONCE])}
         places = ", ".join(f":{name}" for name in named)
-        yield _PRESENT.format(places=places), {"repository": repository, **named}
+        yield _PRESENT.format(places=places, present=lookups.NOT_GONE), {"repository": repository, **named}
 
 
 def _refuse_absent(repository: Repository, absent: Mapping[str, EdgeKind]) -> None:

@@ -15,9 +15,9 @@ from registry.control.access import Action, Caller
 from registry.control.manifest_storing import Incoming, check_children_early, store_manifest
 from registry.control.package_reading import native_package
 from registry.control.paging import page_by_key
-from registry.control.reading import absence, read_whole
+from registry.control.reading import absence, read_whole, refuse_gone
 from registry.control.sql import leases, lookups, statements
-from registry.control.sql.lookups import AWAY, MISSING, ManifestRow
+from registry.control.sql.lookups import AWAY, ManifestRow
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_foreign
 
@@ -32,8 +32,9 @@ class ManifestService:
     async def get(self, repository: Repository, reference: Reference) -> StoredManifest:
         self._caller.may(Action.PULL, repository)
         row = await self.find(repository, reference)
-        if row is None or row.state == MISSING:
+        if row is None:
             raise absence(ErrorKind.MANIFEST_UNKNOWN, str(reference))
+        refuse_gone(row.state, ErrorKind.MANIFEST_UNKNOWN, str(reference))
         if row.state == AWAY:
             raise recording.restore_required(row.address)
         data = await read_whole(self._core, self._caller.principal.id, row.domain, row.address, row.size)

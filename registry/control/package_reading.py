@@ -16,10 +16,10 @@ from registry.contract.package_oci import PACKAGE_CONFIG, matches_oci_manifest
 from registry.control.core import Core
 from registry.control.details import foreign_files
 from registry.control.manifest_storing import NativePackage
-from registry.control.reading import absence, read_whole
+from registry.control.reading import absence, read_whole, refuse_gone
 from registry.control.recording import restore_required
 from registry.control.sql import lookups
-from registry.control.sql.lookups import AWAY, MISSING, BlobRow, ManifestRow
+from registry.control.sql.lookups import AWAY, BlobRow, ManifestRow
 from registry.control.typed_metadata import check_metadata
 
 
@@ -86,9 +86,8 @@ async def read_package(core: Core, actor: str, repository: Repository, row: Mani
 
 
 def check_at_hand(row: ManifestRow) -> None:
-    """Raises PACKAGE_UNKNOWN or RESTORE_REQUIRED when the ledger says so of the bytes."""
-    if row.state == MISSING:
-        raise absence(ErrorKind.PACKAGE_UNKNOWN, row.digest)
+    """Raises PACKAGE_UNKNOWN, ERASED or RESTORE_REQUIRED when the ledger says so of the bytes."""
+    refuse_gone(row.state, ErrorKind.PACKAGE_UNKNOWN, row.digest)
     if row.state == AWAY:
         raise restore_required(row.address)
 

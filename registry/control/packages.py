@@ -36,7 +36,7 @@ from registry.control.promotion import promote
 from registry.control.reading import StoredFile, StoredReading, absence, open_reading
 from registry.control.search import search
 from registry.control.sql import lookups, statements
-from registry.control.sql.lookups import MISSING, BlobRow, ManifestRow
+from registry.control.sql.lookups import GONE, BlobRow, ManifestRow
 from registry.control.sql.transaction import Transaction
 from registry.control.typed_metadata import check_metadata
 
@@ -250,7 +250,7 @@ class PackageService:
                     now=now,
                 )
                 blob = BlobRow.of(row) if row else None
-                if blob is None or blob.state == MISSING:
+                if blob is None or blob.state in GONE:
                     errors.append(
                         FieldError(
                             f"/files/{index}/content_address",
@@ -307,7 +307,7 @@ class PackageService:
             recording.link_blob(tx, target, recording.record_content(tx, domain, content))
         for address in dict.fromkeys(file.blake3 for file in files):
             blob = tx.find_blob(domain, address)
-            if blob is None or blob.state == MISSING:
+            if blob is None or blob.state in GONE:
                 raise StoreError(ErrorKind.VALIDATION_FAILED, f"the content {address} has gone meanwhile")
             recording.link_blob(tx, target, blob)
 

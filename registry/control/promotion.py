@@ -19,9 +19,9 @@ from registry.control.core import Core
 from registry.control.manifest_storing import Incoming, NativePackage, store_manifest
 from registry.control.manifests import check_precondition
 from registry.control.package_reading import sha256_of
-from registry.control.reading import absence, read_whole
+from registry.control.reading import absence, read_whole, refuse_gone
 from registry.control.sql import lookups, statements
-from registry.control.sql.lookups import MISSING, BlobRow, ManifestRow
+from registry.control.sql.lookups import BlobRow, ManifestRow
 from registry.control.sql.transaction import Transaction
 
 #: Indexes inside indexes.
@@ -90,8 +90,9 @@ async def _collect(
     )
     row = ManifestRow.of(found) if found else None
     # What is noted as missing may still be in this process's cache, and is no content to record again.
-    there = row is not None and row.state != MISSING
-    data = await read_whole(core, actor, row.domain, row.address, row.size) if row and there else None
+    if row is not None:
+        refuse_gone(row.state, ErrorKind.PACKAGE_UNKNOWN, f"{source}@{digest}")
+    data = await read_whole(core, actor, row.domain, row.address, row.size) if row else None
     if row is None or data is None:
         raise absence(ErrorKind.PACKAGE_UNKNOWN, f"{source}@{digest}")
     if depth == 0 or len(parts) >= _MOST_MANIFESTS:

@@ -11,7 +11,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.control import recording
 from registry.control.core import Core
 from registry.control.sql import lookups
-from registry.control.sql.lookups import AWAY, MISSING, BlobRow
+from registry.control.sql.lookups import AWAY, ERASED, MISSING, BlobRow
 
 #: Content up to this size (bytes) is read when it is asked for: that costs no more than to look whether it is
 #: there, and it is verified, and cached as manifests are.
@@ -51,7 +51,9 @@ class StoredReading:
         if self.away:
             raise recording.restore_required(self.address)
         if self.data is not None:
-            yield self.data[start:] if length is None else self.data[start : start + length]
+            piece = self.data[start:] if length is None else self.data[start : start + length]
+            if piece:  # an empty one would end a chunked answer
+                yield piece
             return
         try:
             async for piece in self.core.dataplane.read(self.domain, self.address, start, length):
@@ -87,10 +89,10 @@ async def open_reading(
 ) -> StoredReading:
     """Ready `blob` for reading as `digest`; raises `absent` when its bytes are gone, or of another length.
 
-    That is written down before it is said, so that HEAD answers alike from then on and a push heals it.
+    Raises ERASED too. Absence is written down before it is said, so that HEAD answers alike from then on and
+    a push heals it.
     """
-    if blob.state == MISSING:
-        raise absence(absent, digest)
+    refuse_gone(blob.state, absent, digest)
     data = None
     if blob.state != AWAY and blob.size <= _SMALL:
         data = await read_whole(core, actor, blob.domain, blob.address, _SMALL)
@@ -150,6 +152,18 @@ async def _has_grown(core: Core, domain: DomainId, address: Digest, limit: int) 
     parameters = {"domain": domain, "content_address": str(address)}
     row = await core.database.fetch_one(lookups.BLOB_BY_ADDRESS, parameters)
     return row is not None and BlobRow.of(row).size <= limit
+
+
+def refuse_gone(state: str, absent: ErrorKind, digest: Digest | str) -> None:
+    """Raises ERASED or `absent` for content that the ledger says is gone, whatever a cache may still have."""
+    if state == ERASED:
+        raise StoreError(
+            ErrorKind.ERASED,
+            f"{digest} was erased: the keys of its domain were destroyed",
+            detail={"digest": str(digest)},
+        )
+    if state == MISSING:
+        raise absence(absent, digest)
 
 
 def absence(kind: ErrorKind, digest: Digest | str) -> StoreError:

@@ -29,6 +29,7 @@ _UNREADABLE = frozenset(
     {
         ErrorKind.CONTENT_UNKNOWN,
         ErrorKind.RESTORE_REQUIRED,
+        ErrorKind.ERASED,
         ErrorKind.TOO_LARGE,
         ErrorKind.MANIFEST_INVALID,
         ErrorKind.DIGEST_INVALID,

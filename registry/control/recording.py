@@ -16,7 +16,7 @@ from registry.contract.events import (
 from registry.contract.names import Repository
 from registry.control.core import Core
 from registry.control.sql import leases, lookups, removals, statements
-from registry.control.sql.lookups import MISSING, PRESENT, BlobRow, RepositoryRow
+from registry.control.sql.lookups import GONE, MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
 
 #: The location of a data plane that is embedded.
@@ -105,7 +105,7 @@ async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest
 
     def change(tx: Transaction) -> int | None:
         blob = tx.find_blob(domain, address)
-        if blob is None or blob.state == MISSING:
+        if blob is None or blob.state in GONE:
             return None
         tx.emit(ContentMissing(domain, address, reason))
         return blob.size

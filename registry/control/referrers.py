@@ -26,14 +26,16 @@ _REFERRERS = """
 SELECT {columns}
 FROM repositories r
 JOIN manifests m ON m.repository_id = r.id AND m.subject_digest = :subject
-JOIN blobs b ON b.id = m.blob_id AND b.state <> 'missing'
+JOIN blobs b ON b.id = m.blob_id AND {present}
 JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = m.digest_algorithm
 WHERE r.name = :repository AND m.id > :after AND m.id <= :until
     AND (:any_type OR m.artifact_type = :artifact_type)
 ORDER BY m.id LIMIT :limit
 """
-_SIZES = _REFERRERS.format(columns="m.id, COALESCE(LENGTH(m.annotations), 0)")
-_ROWS = _REFERRERS.format(columns="m.id, m.media_type, d.digest, b.size, m.artifact_type, m.annotations")
+_SIZES = _REFERRERS.format(present=lookups.NOT_GONE, columns="m.id, COALESCE(LENGTH(m.annotations), 0)")
+_ROWS = _REFERRERS.format(
+    present=lookups.NOT_GONE, columns="m.id, m.media_type, d.digest, b.size, m.artifact_type, m.annotations"
+)
 
 
 def page(

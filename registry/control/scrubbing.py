@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from registry.contract.dataplane import DataPlane
-from registry.contract.errors import StoreError
-from registry.control import healing
-from registry.control.core import HOUR, Core
+from registry.contract.errors import ErrorKind, StoreError
+from registry.control import erasing, healing
+from registry.control.core import HOUR, SYSTEM, Core
 from registry.control.pacing import Pace
 from registry.control.sql import Connection, lookups, progress, verifying
 from registry.control.sql.lookups import PRESENT
@@ -124,6 +124,9 @@ async def _judge(core: Core, found: ToVerify, done: Scrubbed, others: Sequence[D
         done.faults += 1
         healed = await healing.repair(core, found.domain, found.address, fault, others)
     except StoreError as error:
+        if error.kind is ErrorKind.ERASED:  # a destruction of keys that stopped before the ledger said so
+            await erasing.note_erased(core, SYSTEM, found.domain)
+            return False
         # Perhaps the disk answers again tomorrow. What is unsure is never taken for absent.
         _LOG.error("content %s could not be read: %s", found.address, error)
         done.unreadable += 1

@@ -74,6 +74,10 @@ class Database(Protocol):
         """
         ...
 
+    async def forget(self) -> None:
+        """What transactions have overwritten so far is in no log of the engine's either, as far as it can."""
+        ...
+
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
         ...

@@ -2,8 +2,8 @@
 
 A *link* is a repository's blob; it is held by the repository's manifests that name it. Content is held by
 links. What arrived or was asked for less than a lease ago is held too (`:young` is that moment, DECISIONS
-10), and what a draft or a schema names. Manifests hold themselves (DECISIONS 14), except where a policy lets
-untagged ones go: there they need a tag, an index, or a subject.
+10), and what a draft or a schema names. Rows of erased content stay, to say so. Manifests hold themselves
+(DECISIONS 14), except where a policy lets untagged ones go: there they need a tag, an index, or a subject.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REACHED = """(rb.as_manifest OR EXISTS (
 _LEASED = """EXISTS (SELECT 1 FROM content_leases l
     WHERE l.domain = b.domain AND l.content_address = b.content_address AND l.expires_at > :now)"""
 
-_AWAITED = f"""(b.created_at > :young OR {_LEASED}
+_AWAITED = f"""(b.created_at > :young OR b.state = 'erased' OR {_LEASED}
     OR EXISTS (SELECT 1 FROM draft_files f WHERE f.content_address = b.content_address)
     OR (b.domain = 'default'
         AND EXISTS (SELECT 1 FROM metadata_schemas s WHERE s.content_address = b.content_address)))"""

@@ -17,8 +17,13 @@ from registry.contract.digest import Digest
 from registry.control.sql.holding import REACHED
 from registry.control.sql.statements import first, rows
 
-#: States of content (A7): its bytes are at hand, are gone, or lie where they must be fetched from first.
-PRESENT, MISSING, AWAY = "present", "missing", "away"
+#: States of content (A7): its bytes are at hand, are gone, lie where they must be fetched from first, or
+#: were erased with the keys of their domain.
+PRESENT, MISSING, AWAY, ERASED = "present", "missing", "away", "erased"
+
+#: Content whose bytes cannot be had; in SQL `NOT_GONE` holds for all other.
+GONE = frozenset({MISSING, ERASED})
+NOT_GONE = "b.state NOT IN ('missing', 'erased')"
 
 _MANIFEST_COLUMNS = """
 SELECT m.id, m.repository_id, m.blob_id, r.domain, b.content_address, b.size, b.state, m.media_type, {digest},
@@ -124,6 +129,8 @@ BLOB_BY_ADDRESS = (
 REPOSITORY = "SELECT id, name, domain FROM repositories WHERE name = :repository"
 
 DIGESTS_OF_BLOB = "SELECT digest FROM blob_digests WHERE blob_id = :blob_id ORDER BY digest"
+
+_READABLE = "SELECT 1 FROM blobs WHERE domain = :domain AND state <> 'erased' LIMIT 1"
 
 #: Content of another domain than the default one, by two look-ups in an index.
 _OTHER_DOMAINS = (
@@ -235,6 +242,11 @@ def find_blob(connection: Connection, domain: DomainId, address: Digest) -> Blob
 def has_domains(connection: Connection) -> bool:
     """Whether there is content in another domain than the default one."""
     return any(first(connection, statement, domain=DEFAULT_DOMAIN) for statement in _OTHER_DOMAINS)
+
+
+def has_readable(connection: Connection, domain: DomainId) -> bool:
+    """Whether there is content in the domain that is not known as erased."""
+    return first(connection, _READABLE, domain=domain) is not None
 
 
 def digests_of(connection: Connection, blob_id: int) -> list[str]:

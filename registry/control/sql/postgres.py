@@ -85,6 +85,9 @@ class PostgresDatabase:
             ErrorKind.UNAVAILABLE, "back this database up with PostgreSQL's own tools, e.g. pg_dump"
         )
 
+    async def forget(self) -> None:
+        """Nothing: the server's own VACUUM does it, and its log is its administrator's."""
+
     async def close(self) -> None:
         if self._closing:
             return

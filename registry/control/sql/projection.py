@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from registry.contract.dataplane import DomainId, RestoreStatus, RetrievalTier
+from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId, RestoreStatus, RetrievalTier
 from registry.contract.digest import Digest
 from registry.contract.events import (
     BlobLinked,
@@ -23,6 +23,7 @@ from registry.contract.events import (
     ContentNamed,
     ContentRemoved,
     ContentStored,
+    DomainErased,
     Entry,
     LocationChanged,
     ManifestDeleted,
@@ -36,7 +37,7 @@ from registry.contract.events import (
 from registry.control.details import ManifestDetails
 from registry.control.sql import lookups
 from registry.control.sql import tables as t
-from registry.control.sql.lookups import AWAY, MISSING, PRESENT, BlobRow, RepositoryRow
+from registry.control.sql.lookups import AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.statements import first, insert_into, rows, run, run_many
 from registry.control.sql.usage_deltas import UsageDeltas
 
@@ -67,6 +68,17 @@ _DELETE_CONTENT = (
     "DELETE FROM blob_digests WHERE blob_id = :id",
     "DELETE FROM blobs WHERE id = :id",
 )
+#: What the views have taken from bytes of a domain. Its tags, manifests and blobs stay, to answer as erased.
+_OF_DOMAIN = "repository_id IN (SELECT id FROM repositories WHERE domain = :domain)"
+_ERASE_DOMAIN = (
+    "UPDATE blobs SET state = 'erased' WHERE domain = :domain",
+    f"DELETE FROM manifest_fields WHERE manifest_id IN (SELECT id FROM manifests WHERE {_OF_DOMAIN})",
+    f"DELETE FROM manifest_edges WHERE {_OF_DOMAIN}",
+    "UPDATE manifests SET artifact_type = NULL, subject_digest = NULL, annotations = NULL, variant = NULL "
+    f"WHERE {_OF_DOMAIN}",
+)
+#: Schemas are content of the default domain.
+_ERASE_SCHEMAS = "DELETE FROM metadata_schemas"
 _SET_STATE = "UPDATE blobs SET state = :state WHERE id = :id"
 _STATE = "SELECT state FROM blobs WHERE id = :id"
 _PLACES = "SELECT retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id"
@@ -234,6 +246,13 @@ class Projection:
         self._usage.remove_content(blob.size)
         del self._blobs[(event.domain, event.blake3)]  # the same bytes may come again, as a new row
 
+    def _domain_erased(self, _entry: Entry, event: DomainErased, _: Derived | None) -> None:
+        for statement in _ERASE_DOMAIN:
+            run(self._connection, statement, domain=event.domain)
+        if event.domain == DEFAULT_DOMAIN:
+            run(self._connection, _ERASE_SCHEMAS)
+        self._blobs = {key: blob for key, blob in self._blobs.items() if key[0] != event.domain}
+
     def _location_changed(self, _entry: Entry, event: LocationChanged, _: Derived | None) -> None:
         blob = self._blob(event.domain, event.blake3)
         run(
@@ -244,7 +263,7 @@ class Projection:
             retrieval_tier=event.retrieval_tier,
             restore_status=event.restore_status,
         )
-        if blob.state != MISSING:
+        if blob.state not in GONE:
             self._set_state(blob, PRESENT if self._is_at_hand(blob.id) else AWAY)
 
     def _set_state(self, blob: BlobRow, state: str) -> None:
@@ -453,6 +472,7 @@ _HANDLERS: dict[type, Callable[[Projection, Entry, Any, Derived | None], None]] 
     ContentMissing: Projection._content_missing,
     ContentHealed: Projection._content_healed,
     ContentRemoved: Projection._content_removed,
+    DomainErased: Projection._domain_erased,
     LocationChanged: Projection._location_changed,
     BlobLinked: Projection._blob_linked,
     BlobUnlinked: Projection._blob_unlinked,

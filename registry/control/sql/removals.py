@@ -35,14 +35,16 @@ _NOTE = """
 INSERT INTO removals (domain, content_address, sha256, size, generation, state, since, due_at)
 SELECT CAST(:domain AS TEXT), CAST(:content_address AS TEXT), CAST(:sha256 AS TEXT), CAST(:size AS BIGINT),
     CAST(:generation AS BIGINT), 'pending', CAST(:since AS BIGINT), CAST(:due_at AS BIGINT)
-WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.domain = :domain AND b.content_address = :content_address)
+WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.domain = :domain AND b.content_address = :content_address
+                  AND b.state <> 'erased')
 ON CONFLICT (domain, content_address) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
     generation = excluded.generation, state = excluded.state, since = excluded.since, due_at = excluded.due_at
     WHERE removals.state <> 'removing'
 """
 
 _UNNAMED = """
-SELECT b.content_address FROM blobs b WHERE b.domain = :domain AND b.content_address IN ({places})
+SELECT b.content_address FROM blobs b
+WHERE b.domain = :domain AND b.content_address IN ({places}) AND b.state <> 'erased'
 UNION ALL
 SELECT m.content_address FROM removals m
 WHERE m.domain = :domain AND m.content_address IN ({places}) AND m.state <> 'done'
@@ -59,7 +61,7 @@ SELECT s.domain, s.content_address, s.size FROM (
 LIMIT :limit
 """.format(
     unnamed="NOT EXISTS (SELECT 1 FROM blobs b WHERE b.domain = m.domain "
-    "AND b.content_address = m.content_address)"
+    "AND b.content_address = m.content_address AND b.state <> 'erased')"
 )
 
 _IS = "domain = :domain AND content_address = :content_address"

@@ -18,7 +18,7 @@ from registry.contract.events import decode_entry
 from registry.control.details import ManifestDetails
 from registry.control.sql import lookups
 from registry.control.sql import tables as t
-from registry.control.sql.lookups import MISSING
+from registry.control.sql.lookups import ERASED, MISSING
 from registry.control.sql.projection import Projection, SchemaDocument
 from registry.control.sql.statements import rows
 from registry.control.sql.usage_deltas import UsageDeltas
@@ -82,7 +82,7 @@ def head_and_fingerprints(connection: Connection) -> tuple[int, dict[str, str]]:
 
 
 def live_manifests(connection: Connection, after: int, limit: int) -> list[LiveManifest]:
-    """Manifests with an id after `after`, in order."""
+    """Manifests with an id after `after`, in order. Of erased ones nothing is read, and nothing is kept."""
     found = connection.execute(
         select(
             t.manifests.c.id,
@@ -95,7 +95,7 @@ def live_manifests(connection: Connection, after: int, limit: int) -> list[LiveM
             t.blobs.c.state,
         )
         .join(t.blobs, t.blobs.c.id == t.manifests.c.blob_id)
-        .where(t.manifests.c.id > after)
+        .where(t.manifests.c.id > after, t.blobs.c.state != ERASED)
         .order_by(t.manifests.c.id)
         .limit(limit)
     )

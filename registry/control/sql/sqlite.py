@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,6 +117,9 @@ class SqliteDatabase:
 
     async def backup(self, target: str) -> None:
         await asyncio.to_thread(_copy, self._path, target)
+
+    async def forget(self) -> None:
+        await asyncio.to_thread(_empty_log, self._path)
 
     async def close(self) -> None:
         if self._closing:
@@ -225,6 +229,14 @@ def _begin(connection: Connection) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _empty_log(path: Path) -> None:
+    """Move all of the log to the file and cut it off; waits for readers of older snapshots."""
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        _LOG.warning("the log beside %s still has what was erased; the next checkpoint takes it", path)
 
 
 def _copy(source: Path, target: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
+from registry.control.sql.lookups import NOT_GONE
 
 _NEXT = text("""
 SELECT b.id, b.domain, b.content_address, b.size, b.state, COALESCE(v.verified_at, b.created_at),
@@ -22,9 +23,9 @@ INSERT INTO verifications (blob_id, verified_at) VALUES (:blob_id, :verified_at)
 ON CONFLICT (blob_id) DO UPDATE SET verified_at = excluded.verified_at
 """)
 #: Rows of content that has gone or is missing, a page of them at a time.
-_STRAY = text("""
+_STRAY = text(f"""
 DELETE FROM verifications WHERE blob_id >= :low AND blob_id <= :high
-AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.id = verifications.blob_id AND b.state <> 'missing')
+AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.id = verifications.blob_id AND {NOT_GONE})
 """)
 _OLDEST = text("SELECT MIN(verified_at) FROM verifications")
 _FIRST_UNREAD = text("""

@@ -107,6 +107,7 @@ async def _check(settings: Settings, args: argparse.Namespace) -> int:
                 "bytes": done.bytes,
                 "unnamed": done.unnamed,
                 "stages": done.stages,
+                "erased": done.erased,
                 "faults": [{"kind": fault.kind, "message": fault.message} for fault in done.faults],
                 "repairs": [{"message": step.message, "mended": step.mended} for step in steps],
             }
@@ -121,6 +122,7 @@ async def _check(settings: Settings, args: argparse.Namespace) -> int:
         print(
             f"{counted(done.contents, 'object')}, {read}: {found}; "
             f"{done.unnamed} not named yet, {counted(done.stages, 'upload')} in flight"
+            + (f", {done.erased} erased" if done.erased else "")
         )
     mended = bool(steps) and all(step.mended for step in steps)
     return EXIT_FAULT if done.faults and not mended else EXIT_OK
