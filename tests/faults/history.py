@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
+import time
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from random import Random
 
 from blake3 import blake3
 
+from tests.faults.doomed import Doomed, Life, verify_doomed
 from tests.faults.wire import Answer, ask
 from tests.server.program import Running
 
@@ -33,8 +36,18 @@ class KilledError(Exception):
 class History:
     """What must be there, and what may."""
 
+    lease: float = math.inf
+    """Seconds that a blob surely stays which no manifest names."""
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """(repository, digest) → bytes, of answers 201."""
+    arrived: dict[tuple[str, str], float] = field(default_factory=dict)
+    """As `blobs`: when the last push of it was begun."""
+    named: set[tuple[str, str]] = field(default_factory=set)
+    """Keys of blobs that a manifest was acknowledged to name."""
+    completed: list[bytes] = field(default_factory=list)
+    """Uploads of the native face, which hold their content for a day."""
+    doomed: list[Doomed] = field(default_factory=list)
+    """What was pushed to be deleted."""
     tags: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     """(repository, tag) → manifests it may point to: the last acknowledged first, then those that hung."""
     manifests: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -50,6 +63,24 @@ class History:
         """How many pushes were answered 201 so far."""
         return len(self.blobs) + len(self.manifests) + len(self.packages)
 
+    def open(self) -> int:
+        """How much was asked for and not answered when the server went."""
+        tags = sum(len(may_be) > 1 for may_be in self.tags.values())
+        doomed = sum(found.life in (Life.COMING, Life.GOING) for found in self.doomed)
+        return tags + doomed + len(self.open_packages) + len(self.sessions)
+
+    def needed(self) -> int:
+        """Bytes of all that must be there, each content once."""
+        contents = {data for key, data in self.blobs.items() if key in self.named}
+        contents |= set(self.completed)
+        contents |= {data for files in self.packages.values() for data in files.values()}
+        contents |= {data for found in self.doomed if found.life is Life.SURE for data in found.files}
+        return sum(map(len, contents)) + sum(map(len, self.manifests.values()))
+
+    def may_lapse(self, key: tuple[str, str]) -> bool:
+        """Whether a collection may have taken the blob."""
+        return key not in self.named and time.monotonic() - self.arrived[key] > self.lease
+
 
 def _send(server: Running, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
     try:
@@ -61,9 +92,20 @@ def _send(server: Running, method: str, target: str, body: bytes = b"", **header
 
 
 class Client:
-    """One client that pushes this and that, until the server is gone; it works in repositories of its own."""
+    """One client that pushes this and that, until the server is gone or it is told to stop.
 
-    def __init__(self, server: Running, history: History, chance: Random, name: str) -> None:
+    It works in repositories of its own.
+    """
+
+    def __init__(
+        self,
+        server: Running,
+        history: History,
+        chance: Random,
+        name: str,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._stop = stop or threading.Event()
         self._server = server
         self._history = history
         self._chance = chance
@@ -71,10 +113,19 @@ class Client:
         self._count = 0
 
     def work(self) -> None:
-        """Push until the server does not answer any more."""
-        kinds = (self._manifest, self._chunked, self._package, self._draft, self._native_session)
+        """Push until the server does not answer any more, or `stop` is set."""
+        kinds = (
+            self._manifest,
+            self._chunked,
+            self._package,
+            self._draft,
+            self._native_session,
+            self._doom,
+            self._delete,
+            self._delete,
+        )
         try:
-            while True:
+            while not self._stop.is_set():
                 self._count += 1
                 self._chance.choice(kinds)()
         except KilledError:
@@ -87,7 +138,7 @@ class Client:
         return _send(self._server, method, target, body, **headers)
 
     def _blob(self, repository: str) -> bytes:
-        data = self._bytes()
+        data, begun = self._bytes(), time.monotonic()
         digest = sha256(data)
         uploads = f"/v2/{repository}/blobs/uploads/"
         if self._chance.random() < 0.5:
@@ -98,10 +149,12 @@ class Client:
         assert answer.status == 201, answer
         with self._history.lock:
             self._history.blobs[repository, digest] = data
+            self._history.arrived[repository, digest] = begun
         return data
 
     def _chunked(self) -> None:
         repository, data = f"{self._name}/chunked", self._chance.randbytes(60_000)
+        begun = time.monotonic()
         place = self._send("POST", f"/v2/{repository}/blobs/uploads/").headers["location"]
         with self._history.lock:
             self._history.sessions[place] = data
@@ -116,6 +169,7 @@ class Client:
         with self._history.lock:
             del self._history.sessions[place]
             self._history.blobs[repository, sha256(data)] = data
+            self._history.arrived[repository, sha256(data)] = begun
 
     def _manifest(self) -> None:
         repository, tag = f"{self._name}/images", f"t{self._chance.randrange(4)}"
@@ -136,6 +190,35 @@ class Client:
         with self._history.lock:
             self._history.tags[repository, tag] = [body]
             self._history.manifests[repository, sha256(body)] = body
+            self._history.named |= {(repository, sha256(config)), (repository, sha256(layer))}
+
+    def _doom(self) -> None:
+        """An image or a package of content that nothing else has, to be deleted some time."""
+        count = f"{self._count}-{self._chance.randrange(1 << 32)}"
+        files = [self._chance.randbytes(self._chance.choice((900, 150_000))) for _ in range(2)]
+        make = Doomed.image if self._chance.random() < 0.6 else Doomed.package
+        doomed = make(f"{self._name}/doomed", count, files)
+        with self._history.lock:
+            self._history.doomed.append(doomed)
+        for method, target, body, headers in doomed.pushes():
+            answer = self._send(method, target, body, **headers)
+            assert answer.status == 201, answer
+        doomed.life = Life.SURE
+
+    def _delete(self) -> None:
+        with self._history.lock:
+            mine = [
+                doomed
+                for doomed in self._history.doomed
+                if doomed.life is Life.SURE and doomed.repository == f"{self._name}/doomed"
+            ]
+        if not mine:
+            return
+        doomed = self._chance.choice(mine)
+        doomed.life = Life.GOING
+        answer = self._send("DELETE", doomed.target)
+        assert answer.status == 202, answer
+        doomed.life = Life.GONE
 
     def _package(self) -> None:
         repository, version = f"{self._name}/packages", f"v{self._count}-{self._chance.randrange(1 << 32)}"
@@ -189,9 +272,15 @@ class Client:
 
 def verify(server: Running, history: History) -> None:
     """Everything acknowledged is there, byte for byte; nothing else is half there; uploads go on."""
-    for (repository, digest), data in history.blobs.items():
-        answer = ask(server, "GET", f"/v2/{repository}/blobs/{digest}")
-        assert (answer.status, answer.body == data) == (200, True), (repository, digest, answer.status)
+    for place, data in list(history.sessions.items()):
+        _resume(server, place, data, history)
+    history.sessions.clear()
+    for key, data in list(history.blobs.items()):
+        answer = ask(server, "GET", f"/v2/{key[0]}/blobs/{key[1]}")
+        if answer.status == 404 and history.may_lapse(key):
+            del history.blobs[key]
+            continue
+        assert (answer.status, answer.body == data) == (200, True), (key, answer.status)
     for (repository, digest), body in history.manifests.items():
         answer = ask(server, "GET", f"/v2/{repository}/manifests/{digest}")
         assert (answer.status, answer.body) == (200, body), (repository, digest)
@@ -205,9 +294,7 @@ def verify(server: Running, history: History) -> None:
             _verify_package(server, repository, version, files)
             history.packages[repository, version] = files
     history.open_packages.clear()
-    for place, data in list(history.sessions.items()):
-        _resume(server, place, data, history)
-    history.sessions.clear()
+    verify_doomed(server, history.doomed)
     for repository in {repository for repository, _ in history.tags}:
         listed = ask(server, "GET", f"/v2/{repository}/tags/list").json()["tags"]
         assert set(listed) <= {tag for owner, tag in history.tags if owner == repository}
@@ -226,6 +313,7 @@ def _verify_tag(server: Running, repository: str, tag: str, may_be: list[bytes],
         found = ask(server, "GET", f"/v2/{repository}/blobs/{blob['digest']}")
         assert found.status == 200
         assert sha256(found.body) == blob["digest"]
+        history.named.add((repository, blob["digest"]))
     history.manifests[repository, sha256(answer.body)] = answer.body
     may_be[:] = [answer.body]
 
@@ -243,11 +331,13 @@ def _verify_package(server: Running, repository: str, version: str, files: dict[
 
 def _resume(server: Running, place: str, data: bytes, history: History) -> None:
     """Go on from the offset that the server reports, which may be less than what it had acknowledged."""
+    begun = time.monotonic()
     if place.startswith("/v2/"):
         state = ask(server, "GET", place)
         repository = place[4:].partition("/blobs/")[0]
         if state.status == 404:  # its last PUT was done, and only the answer was lost
-            assert ask(server, "GET", f"/v2/{repository}/blobs/{sha256(data)}").body == data
+            found = ask(server, "GET", f"/v2/{repository}/blobs/{sha256(data)}")
+            assert found.body == data or (found.status == 404 and history.lease < math.inf)
             return
         last = int(state.headers["range"].partition("-")[2])
         offset = last + 1 if last else 0
@@ -258,6 +348,7 @@ def _resume(server: Running, place: str, data: bytes, history: History) -> None:
         answer = ask(server, "PUT", target, rest, **span)
         assert answer.status == 201, answer
         history.blobs[repository, sha256(data)] = data
+        history.arrived[repository, sha256(data)] = begun
         return
     offset = int(ask(server, "HEAD", place).headers["upload-offset"])
     assert offset <= len(data)
@@ -265,3 +356,4 @@ def _resume(server: Running, place: str, data: bytes, history: History) -> None:
     assert answer.status == 204, answer
     done = ask(server, "POST", f"{place}/complete")
     assert done.json()["digests"]["sha256"] == sha256(data)
+    history.completed.append(data)
