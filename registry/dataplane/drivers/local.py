@@ -163,8 +163,8 @@ class LocalDriver:
             except Missing:
                 return
             with self.tree.folder(path) as source, self.tree.folder(new_path, make=True) as target:
-                # A power loss within an earlier rename may have left both names, and a rename from one name of
-                # a file to another does nothing.
+                # A power loss within an earlier rename may have left both names, and a rename from one name
+                # of a file to another does nothing.
                 with suppress(FileNotFoundError):
                     os.unlink(new_name + suffix, dir_fd=target)
                 os.rename(name + suffix, new_name + suffix, src_dir_fd=source, dst_dir_fd=target)

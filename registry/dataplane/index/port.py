@@ -142,6 +142,14 @@ class Change(Lookups, Protocol):
         """Count fewer uses; returns the stored bytes that nothing uses any more and a rewrite frees."""
         ...
 
+    def release_all(self, domain: DomainId, after: bytes, limit: int) -> bytes | None:
+        """In a domain without objects count no uses any more, of the next `limit` chunks behind the digest
+        `after`. Returns the digest to go on behind; None at the end, or when there is an object.
+
+        For recipes that nobody could read when they were removed: their domain's key was destroyed.
+        """
+        ...
+
     def owe(self, domain: DomainId, graves: Sequence[Grave]) -> None:
         """Note that tombstones for these are to follow."""
         ...

@@ -260,6 +260,21 @@ class _Changes(_Queries):
             self._run("UPDATE packs SET changed = ? WHERE id = ?", time.time_ns() // 1000, pack)
         return freed
 
+    def release_all(self, domain: DomainId, after: bytes, limit: int) -> bytes | None:
+        if self._all(f"SELECT 1 FROM objects WHERE domain = {_DOMAIN} LIMIT 1", domain):
+            return None
+        digests = self._all(
+            f"SELECT digest FROM chunks WHERE domain = {_DOMAIN} AND digest > ? ORDER BY digest LIMIT ?",
+            domain, after, limit,
+        )  # fmt: skip
+        if not digests:
+            return None
+        last: bytes = digests[-1][0]
+        these = f"domain = {_DOMAIN} AND digest > ? AND digest <= ?"
+        self._run(f"UPDATE chunks SET refs = 0 WHERE {these} AND refs > 0", domain, after, last)
+        self._run(f"DELETE FROM chunks WHERE {these} AND pack IS NULL", domain, after, last)
+        return last
+
     def owe(self, domain: DomainId, graves: Sequence[Grave]) -> None:
         for grave in graves:
             self._run(

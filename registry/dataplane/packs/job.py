@@ -23,6 +23,8 @@ from registry.dataplane.paths import PackKey, pack_folder, pack_name
 
 #: Idle lists released in one change.
 _LISTS = 8
+#: Chunks let go of in one change.
+_CHUNKS = 4096
 
 
 class JobPack:
@@ -96,8 +98,14 @@ def delete_pack(tree: Tree, index: ContentIndex, key: PackKey) -> None:
         change.forget_pack(key)
 
 
-def release_idle_lists(index: ContentIndex, reader: PackReader, domain: DomainId) -> Iterator[None]:
-    """Let go of the chunks of lists that no recipe names any more, some at a time."""
+def release_unneeded(index: ContentIndex, reader: PackReader, domain: DomainId) -> Iterator[None]:
+    """Let go of the chunks of lists that no recipe names any more, and of all in a domain without objects,
+    some at a time."""
+    after: bytes | None = b""
+    while after is not None:
+        with index.change() as change:
+            after = change.release_all(domain, after, _CHUNKS)
+        yield
     while lists := index.idle_lists(domain, _LISTS):
         uses = [reader.uses(place) for _, place in lists]
         with index.change() as change:

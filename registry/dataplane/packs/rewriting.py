@@ -17,7 +17,7 @@ from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.port import ContentIndex, PackRow, PackState, Place
 from registry.dataplane.packs.codec import Records
 from registry.dataplane.packs.files import PackFile
-from registry.dataplane.packs.job import JobPack, delete_pack, release_idle_lists
+from registry.dataplane.packs.job import JobPack, delete_pack, release_unneeded
 from registry.dataplane.packs.layout import Entry
 from registry.dataplane.packs.reading import PackReader
 from registry.dataplane.packs.records import (
@@ -62,7 +62,7 @@ class RewritingJob:
 
     def run(self, threshold: float, grace: float) -> Generator[list[Rewritten], None, None]:
         for domain in sorted({row.key.domain for row in self._index.packs()}):
-            for _ in release_idle_lists(self._index, self._reader, domain):
+            for _ in release_unneeded(self._index, self._reader, domain):
                 yield []
             for row in self._worth_it(domain, threshold, grace):
                 yield from self._empty(row)

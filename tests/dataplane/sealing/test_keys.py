@@ -247,6 +247,10 @@ async def test_a_destroyed_key_makes_one_domain_unreadable_at_once_and_no_other(
     for content in contents:
         assert await store.remove(DEFAULT_DOMAIN, content.blake3) > 0
     assert {domain async for domain, _, _ in store.contents()} == {OTHER}
+    async for _ in store.rewrite(0.0, 0):
+        pass
+    assert sum(path.stat().st_size for path in (tmp_path / "packs" / "default").iterdir()) < 2000
+    await readable(store, contents, OTHER)
     await store.close()
 
 
