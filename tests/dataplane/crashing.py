@@ -1,7 +1,8 @@
 """Run as a program: forks children that die by SIGKILL before their 1st, 2nd, 3rd … change to the disk.
 
-`python -m tests.dataplane.crashing ROOT SCENARIO` gives every child a store of its own, `ROOT/<n>`, and ends
-when a child came through alive. A child writes `ROOT/<n>.acknowledged` when its work was answered.
+`python -m tests.dataplane.crashing ROOT SCENARIO FORM` gives every child a store of its own, `ROOT/<n>`, of
+the form plain or sealed, and ends when a child came through alive. A child writes `ROOT/<n>.acknowledged`
+when its work was answered.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any
 from registry.contract.dataplane import DEFAULT_DOMAIN, Packing, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.dataplane import open_local
+from registry.dataplane.paths import KEYS
 from tests.dataplane.packed import SMALL
+from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import body
 
 STAGE = Stage(DEFAULT_DOMAIN, "01234567-89ab-cdef-0123-456789abcdef")
@@ -64,7 +67,7 @@ def die_before(step: int) -> None:
 
 
 async def upload(root: Path) -> None:
-    store = open_local(root)
+    store = open_local(root, keys=keys_in(root))
     await store.append(STAGE, 0, body(DATA[:50_000]))
     await store.append(STAGE, 50_000, body(DATA[50_000:]))
     await store.commit(STAGE, None)
@@ -72,14 +75,14 @@ async def upload(root: Path) -> None:
 
 
 async def put(root: Path) -> None:
-    store = open_local(root)
+    store = open_local(root, keys=keys_in(root))
     await store.put(DEFAULT_DOMAIN, DATA)
     await store.close()
 
 
 async def tiny(root: Path) -> None:
     """Two uploads at once that share a sync, and the first of them removed."""
-    store = open_local(root)
+    store = open_local(root, keys=keys_in(root))
     await store.append(STAGE, 0, body(TINY))
     removed, _, _ = await asyncio.gather(
         store.put(DEFAULT_DOMAIN, REMOVED), store.put(DEFAULT_DOMAIN, TINY), store.commit(STAGE, None)
@@ -90,7 +93,7 @@ async def tiny(root: Path) -> None:
 
 async def prepare_packing(root: Path) -> None:
     """Loose and tiny blobs, some packed already, and one packed that is removed."""
-    store = open_local(root, settings=SMALL)
+    store = open_local(root, settings=SMALL, keys=keys_in(root))
     for data in (*KEPT[:2], REMOVED):
         await store.put(DEFAULT_DOMAIN, data)
     async for _ in store.pack(Packing()):
@@ -102,7 +105,7 @@ async def prepare_packing(root: Path) -> None:
 
 
 async def packing(root: Path) -> None:
-    store = open_local(root, settings=SMALL)
+    store = open_local(root, settings=SMALL, keys=keys_in(root))
     async for _ in store.pack(Packing()):
         pass
     async for _ in store.rewrite(0.0, 0):
@@ -113,8 +116,10 @@ async def packing(root: Path) -> None:
 PREPARE = {"packing": prepare_packing}
 
 
-def child(root: Path, step: int, scenario: str) -> None:
+def child(root: Path, step: int, scenario: str, form: str) -> None:
     marker = root / f"{step}.acknowledged"
+    if form == "sealed":
+        (root / str(step) / KEYS).mkdir(parents=True)
     if scenario in PREPARE:
         asyncio.run(PREPARE[scenario](root / str(step)))
     die_before(step)
@@ -124,11 +129,11 @@ def child(root: Path, step: int, scenario: str) -> None:
 
 
 def main() -> None:
-    root, scenario = Path(sys.argv[1]), sys.argv[2]
+    root, scenario, form = Path(sys.argv[1]), *sys.argv[2:]
     for step in range(1, 1000):
         pid = os.fork()
         if pid == 0:
-            child(root, step, scenario)
+            child(root, step, scenario, form)
         _, status = os.waitpid(pid, 0)
         if os.WIFEXITED(status):
             sys.exit(os.WEXITSTATUS(status))

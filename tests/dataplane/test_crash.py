@@ -14,7 +14,8 @@ from registry.contract.dataplane import DEFAULT_DOMAIN, Packing
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane import open_local, rebuild_index
 from tests.dataplane.crashing import DATA, KEPT, REMOVED, STAGE, TINY
-from tests.dataplane.packed import SMALL, dump, loose_files, pack_files
+from tests.dataplane.packed import SMALL, dump, loose_files, pack_files, rebuild
+from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import all_stages, body, content_of, read_all
 
 EXPECTED = content_of(DATA)
@@ -28,20 +29,20 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def crash_at_every_step(root: Path, scenario: str) -> list[Path]:
+def crash_at_every_step(root: Path, scenario: str, form: str) -> list[Path]:
     """One store for every step that a child died before, the last one of a child that came through."""
-    command = [sys.executable, "-m", "tests.dataplane.crashing", str(root), scenario]
+    command = [sys.executable, "-m", "tests.dataplane.crashing", str(root), scenario, form]
     subprocess.run(command, check=True, timeout=60)
     return sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: int(path.name))
 
 
 @pytest.mark.parametrize("scenario", ["upload", "put"])
-async def test_killed_before_any_step(in_memory: Path, scenario: str) -> None:
-    stores = crash_at_every_step(in_memory, scenario)
+async def test_killed_before_any_step(in_memory: Path, scenario: str, form: str) -> None:
+    stores = crash_at_every_step(in_memory, scenario, form)
     assert len(stores) > 20
     outcomes = set()
     for root in stores:
-        store = open_local(root)
+        store = open_local(root, keys=keys_in(root))
         held = [address async for _, address, _ in store.contents()]
         stages = await all_stages(store)
         outcomes.add((len(held), len(stages)))
@@ -64,20 +65,20 @@ async def test_killed_before_any_step(in_memory: Path, scenario: str) -> None:
     assert {(0, 0), (0, 1), (1, 0)} <= outcomes
 
 
-async def test_tiny_blobs_killed_before_any_step(in_memory: Path) -> None:
+async def test_tiny_blobs_killed_before_any_step(in_memory: Path, form: str) -> None:
     """Answered is there, whatever is there is whole, and an index made anew from the packs says the same."""
-    stores = crash_at_every_step(in_memory, "tiny")
+    stores = crash_at_every_step(in_memory, "tiny", form)
     assert len(stores) > 20
     outcomes = set()
     for root in stores:
-        store = open_local(root)
+        store = open_local(root, keys=keys_in(root))
         held = {address async for _, address, _ in store.contents()}
         outcomes.add(len(held))
         for address in held:
             assert (await store.verify(DEFAULT_DOMAIN, address)).fault is None
         await store.close()
-        rebuild_index(root)
-        again = open_local(root)
+        rebuild_index(root, keys=keys_in(root))
+        again = open_local(root, keys=keys_in(root))
         assert {address async for _, address, _ in again.contents()} == held
         if root.with_suffix(".acknowledged").exists():
             assert held == {content_of(TINY).blake3}
@@ -89,14 +90,14 @@ async def test_tiny_blobs_killed_before_any_step(in_memory: Path) -> None:
     assert outcomes == {0, 1, 2}
 
 
-async def test_packing_and_rewriting_killed_before_any_step(in_memory: Path) -> None:
+async def test_packing_and_rewriting_killed_before_any_step(in_memory: Path, form: str) -> None:
     """Nothing lost, nothing back, nothing left behind, and the next run finishes the work."""
-    stores = crash_at_every_step(in_memory, "packing")
+    stores = crash_at_every_step(in_memory, "packing", form)
     assert len(stores) > 20
     expected = {content_of(data).blake3 for data in KEPT}
     loose = set()
     for root in stores:
-        store = open_local(root, settings=SMALL)
+        store = open_local(root, settings=SMALL, keys=keys_in(root))
         loose.add(len(loose_files(root)))
         assert {address async for _, address, _ in store.contents()} == expected
         for data in KEPT:
@@ -107,7 +108,7 @@ async def test_packing_and_rewriting_killed_before_any_step(in_memory: Path) -> 
         await store.close()
         found = dump(root)
         assert {path.stem for path in pack_files(root)} == {row[0].lower() for row in found["packs"]}
-        rebuild_index(root, settings=SMALL)
+        rebuild(root)
         assert dump(root) == found
     assert stores[-1].with_suffix(".acknowledged").exists()
     assert {0, 2} <= loose

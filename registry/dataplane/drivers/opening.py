@@ -37,6 +37,7 @@ def open_packed(
     inner = LocalDriver(root, workers, boot, SealedForms(ring))
     try:
         raise_format(root)
+        ring.settle()
         packs = Packs(root, inner.tree, inner.boot, workers, settings, RecordSealer(ring))
         return PackedDriver(inner, packs, Jobs(inner, packs, workers))
     except BaseException:

@@ -50,6 +50,14 @@ class KeyFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._folders: dict[DomainId, tuple[Path, str]] = {}
+
+    def _of(self, domain: DomainId) -> tuple[Path, str]:
+        """The domain's folder, and where its tombstone would be: looked for at each use of a key."""
+        if domain not in self._folders:
+            folder = self._root / KEYS / domain
+            self._folders[domain] = folder, str(folder / _TOMBSTONE)
+        return self._folders[domain]
 
     def domains(self) -> list[DomainId]:
         """Domains that have or had keys."""
@@ -61,21 +69,30 @@ class KeyFiles:
 
     def known(self, domain: DomainId) -> bool:
         """Whether the domain has or had keys."""
-        return (self._root / KEYS / domain).is_dir()
+        return self._of(domain)[0].is_dir()
 
     def destroyed(self, domain: DomainId) -> bool:
-        return os.path.lexists(f"{self._root}/{KEYS}/{domain}/{_TOMBSTONE}")
+        return os.path.lexists(self._of(domain)[1])
+
+    def remains(self, domain: DomainId) -> bool:
+        """Whether a destroyed domain has more than its tombstone."""
+        return any(path.name != _TOMBSTONE for path in self._of(domain)[0].iterdir())
 
     def changed(self, domain: DomainId) -> int:
         """A number that is another when the domain's keys are others; -1 without any."""
         try:
-            return (self._root / KEYS / domain).stat().st_mtime_ns
+            return self._of(domain)[0].stat().st_mtime_ns
         except FileNotFoundError:
             return -1
 
     def keys(self, domain: DomainId) -> list[WrappedKey]:
-        """The domain's keys, the one for new data last. Raises Permanent for a damaged one."""
-        folder = self._root / KEYS / domain
+        """The domain's keys, the one for new data last; none where they were destroyed.
+
+        Raises Permanent for a damaged one.
+        """
+        folder, _ = self._of(domain)
+        if self.destroyed(domain):
+            return []
         try:
             names = os.listdir(folder)  # noqa: PTH208 - names alone
         except FileNotFoundError:
@@ -89,22 +106,23 @@ class KeyFiles:
         return sorted(found, key=lambda key: (key.created, key.name.id))
 
     def write(self, name: KeyName, provider: str, wrapped: bytes, created: int | None = None) -> None:
-        """Keep a wrapped key durably, instead of one of the same name. Raises Destroyed, OSError.
-
-        With `created`, one of that name must be there: Missing otherwise.
-        """
-        fields = {
-            "format": _FORMAT,
-            "domain": name.domain,
-            "key": name.id.hex(),
-            "created": time.time_ns() // 1000 if created is None else created,
-            "provider": provider,
-            "wrapped": base64.b64encode(wrapped).decode("ascii"),
-        }
+        """Keep a wrapped key durably: a new one, the domain's newest; with `created`, instead of the one of
+        the same name, which must be there. Raises Destroyed, Missing, Permanent, OSError."""
         file = f"{name.id.hex()}.key"
         with self._changing(name.domain) as folder:
-            if created is not None and not _has(folder, file):
+            if created is None:
+                # The clock may have gone back since the last was made.
+                created = max([time.time_ns() // 1000, *(key.created + 1 for key in self.keys(name.domain))])
+            elif not _has(folder, file):
                 raise Missing(f"the key {name} is gone")
+            fields = {
+                "format": _FORMAT,
+                "domain": name.domain,
+                "key": name.id.hex(),
+                "created": created,
+                "provider": provider,
+                "wrapped": base64.b64encode(wrapped).decode("ascii"),
+            }
             _write(folder, file, fields)
 
     def destroy(self, domain: DomainId) -> int:

@@ -61,7 +61,7 @@ class KeyRing:
         self._providers = {one.id: one for one in (*former, *([provider] if provider else []))}
         self._sealed = sealed
         self._lock = threading.Lock()
-        self._known: set[DomainId] = set()
+        self._seals: dict[DomainId, bool] = {}
         self._open: dict[KeyName, DataKey] = {}
         self._current: dict[DomainId, tuple[int, KeyName]] = {}
 
@@ -122,14 +122,18 @@ class KeyRing:
 
     # --- for the store: these raise DriverErrors -------------------------------------------------------
 
+    def settle(self) -> None:
+        """Delete keys beside a tombstone: a crash came first, or somebody put them back. Raises OSError."""
+        for domain in self.destroyed():
+            if self._files.remains(domain):
+                self._files.destroy(domain)
+
     def seals(self, domain: DomainId) -> bool:
-        """Whether what the domain stores is sealed."""
-        if domain in self._known:
-            return True
-        if not self._sealed(domain) and not self._files.known(domain):
-            return False
-        self._known.add(domain)
-        return True
+        """Whether what the domain stores is sealed, as it was when this was first asked."""
+        found = self._seals.get(domain)
+        if found is None:
+            found = self._seals[domain] = self._sealed(domain) or self._files.known(domain)
+        return found
 
     def current(self, domain: DomainId) -> DataKey:
         """The key for new data, made when there is none. Raises Erased, Transient, Permanent, OSError."""

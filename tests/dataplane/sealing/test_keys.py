@@ -262,12 +262,25 @@ async def test_destroyed_keys_put_back_from_a_backup_are_deleted(tmp_path: Path)
     ring = sealing(tmp_path)
     ring.destroy(DEFAULT_DOMAIN)
     shutil.copytree(tmp_path / "copy", tmp_path / "keys", dirs_exist_ok=True)
+    (tmp_path / "keys" / "default" / f"{bytes(16).hex()}.key").write_bytes(bytes(100))
+    assert list(ring.states()) == []
     store = open_local(tmp_path, settings=SMALL, keys=sealing(tmp_path))
     with pytest.raises(StoreError) as refused:
         await readable(store, contents, DEFAULT_DOMAIN)
     assert refused.value.kind is ErrorKind.ERASED
     await store.close()
-    assert ring.destroy(DEFAULT_DOMAIN) == 1
+    assert [path.name for path in (tmp_path / "keys" / "default").iterdir()] == ["destroyed"]
+
+
+def test_a_new_key_is_the_newest_though_the_clock_went_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = sealing(tmp_path)
+    first = ring.renew(DEFAULT_DOMAIN)
+    monkeypatch.setattr("time.time_ns", lambda: 1_000_000)
+    second = ring.renew(DEFAULT_DOMAIN)
+    assert second.id != first.id
+    assert [(state.id, state.current) for state in ring.states()] == [(first.id, False), (second.id, True)]
 
 
 async def test_a_domain_with_keys_stays_sealed_whatever_the_settings_say(tmp_path: Path) -> None:
