@@ -16,9 +16,16 @@ from registry.control.sql.database import Database
 from registry.control.sql.lookups import EVENTS_PAGE
 from registry.dataplane import open_local
 from registry.server.folder import create_folder, database_in, lock_exclusive
+from registry.server.settings import Settings
+from registry.server.storage import key_ring
 
 #: What a backup that was interrupted may have left without a ledger.
-_BEGUN = frozenset({"FORMAT", "content", "lock", "quarantine", "staging", "ledger.sqlite.unfinished"})
+_BEGUN = frozenset(
+    {
+        *("FORMAT", "content", "index", "keys", "lock", "packs", "quarantine", "staging"),
+        "ledger.sqlite.unfinished",
+    }
+)
 
 
 class TargetError(Exception):
@@ -26,16 +33,23 @@ class TargetError(Exception):
 
 
 @asynccontextmanager
-async def open_target(folder: Path, data: Path, store: Store) -> AsyncIterator[DataPlane]:
-    """The data plane of `folder`, locked, to take a copy of `store`, whose data folder is `data`.
+async def open_target(folder: Path, settings: Settings, store: Store) -> AsyncIterator[DataPlane]:
+    """The data plane of `folder`, locked, to take a copy of `store`, which is opened by `settings`.
 
-    Raises TargetError, FolderUnusableError, FolderBusyError while a server or another backup works on it.
+    What is sealed there is sealed in the copy, with data keys of its own that the same provider wraps, so
+    that no backup lays open what its store does not. What was destroyed there is destroyed here. Raises
+    TargetError, FolderUnusableError, FolderBusyError while a server or another backup works on it.
     """
+    data = settings.server.data
     _check_apart(folder, data)
     _check_kind(folder)
     create_folder(folder)
     with lock_exclusive(folder, "backup"):
-        target = open_local(folder)
+        original = key_ring(settings)
+        keys = key_ring(settings, folder, original.seals)
+        for domain in original.destroyed():
+            keys.destroy(domain)
+        target = open_local(folder, keys=keys)
         try:
             if database_in(folder).exists():
                 await _check_history(folder, target, store)

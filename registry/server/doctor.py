@@ -27,6 +27,7 @@ from registry.contract.errors import StoreError
 from registry.server import listen, ownership
 from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
 from registry.server.settings import Settings
+from registry.server.storage import key_ring, provider_of
 from registry.server.tls import CertificateError, tls_context
 
 _GIB = 2**30
@@ -238,6 +239,35 @@ def _domains(settings: Settings) -> str:
     return f"{len(domains)}: {', '.join(sorted(domains))}" if len(domains) > 1 else "one for all"
 
 
+def _keys(settings: Settings) -> str:
+    """Whether sealed domains can be read, and whether settings and store agree on which they are."""
+    from registry.control.sql.inspection import domains_with_content
+
+    ring = key_ring(settings)
+    keys = settings.keys
+    providers = {provider_of(one).id for one in (keys.provider, keys.former) if one is not None}
+    strange = next((key for key in ring.states() if key.provider not in providers), None)
+    if strange is not None:
+        raise TroubleError(
+            f"a key of the domain {strange.domain} was wrapped by {strange.provider}, which is neither "
+            "keys.provider nor keys.former: name the provider that has it"
+        )
+    destroyed = ring.destroyed()
+    sealed = {key.domain for key in ring.states()}
+    asked = {domain.name for domain in settings.domains if domain.sealed}
+    unasked = sorted(sealed - asked)
+    if unasked:
+        raise NoticeError(f"sealed for good, though no setting says so any more: {', '.join(unasked)}")
+    held = asyncio.run(domains_with_content(database_of(settings)))
+    plain = sorted(name for name in asked - sealed - set(destroyed) if name in held)
+    if plain:
+        raise NoticeError(
+            f"sealed from the next push on: {', '.join(plain)}; what is there already stays plain on the disk"
+        )
+    gone = f"; destroyed: {', '.join(destroyed)}" if destroyed else ""
+    return f"sealed: {', '.join(sorted(asked | sealed)) or 'no domain'}{gone}"
+
+
 def _clock(settings: Settings) -> str:
     """Times in the ledger never fall, so a clock that runs ahead once stays in it."""
     now = time.time()
@@ -294,5 +324,6 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "certificate": _certificate,
     "database": _database,
     "domains": _domains,
+    "keys": _keys,
     "clock": _clock,
 }

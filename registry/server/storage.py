@@ -18,6 +18,7 @@ from registry.dataplane import (
 )
 from registry.dataplane.settings import ignore
 from registry.server.settings import Settings, environment
+from registry.server.settings_groups import Keys
 
 
 def open_dataplane(settings: Settings, *, observer: Callable[[str, float, str], None] = ignore) -> DataPlane:
@@ -36,14 +37,19 @@ def open_dataplane(settings: Settings, *, observer: Callable[[str, float, str], 
 
 
 def key_ring(
-    settings: Settings, root: Path | None = None, sealed: Callable[[DomainId], bool] | None = None
+    settings: Settings,
+    root: Path | None = None,
+    sealed: Callable[[DomainId], bool] | None = None,
+    *,
+    providers: bool = True,
 ) -> KeyRing:
     """The keys of the data folder, or of the one in `root`, where those domains are `sealed`.
 
-    Raises StoreError INTERNAL and OSError where a provider's key cannot be had.
+    Without `providers` keys can be told and destroyed, and nothing be read. Raises StoreError INTERNAL and
+    OSError where a provider's key cannot be had.
     """
     names = {domain.name for domain in settings.domains if domain.sealed}
-    keys = settings.keys
+    keys = settings.keys if providers else Keys()
     return KeyRing(
         root or settings.server.data,
         None if keys.provider is None else provider_of(keys.provider),

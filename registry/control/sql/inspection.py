@@ -18,6 +18,7 @@ from registry.control.sql.database import Database
 from registry.control.sql.faults import translate
 
 _REPOSITORIES = "SELECT name, domain FROM repositories ORDER BY name"
+_DOMAINS = "SELECT DISTINCT domain FROM blobs"
 
 
 async def schema_of(where: str | Path) -> tuple[str | None, str]:
@@ -45,23 +46,31 @@ async def schema_of(where: str | Path) -> tuple[str | None, str]:
 async def domains_of_repositories(where: str | Path) -> list[tuple[Repository, DomainId]]:
     """Every repository with the domain it is in, by name; none where there is no schema yet. Raises as
     `schema_of`."""
+    return [(Repository(row[0]), DomainId(row[1])) for row in await _rows(where, _REPOSITORIES)]
+
+
+async def domains_with_content(where: str | Path) -> set[DomainId]:
+    """Domains that hold something. Raises as `schema_of`."""
+    return {DomainId(row[0]) for row in await _rows(where, _DOMAINS)}
+
+
+async def _rows(where: str | Path, statement: str) -> list[tuple[Any, ...]]:
+    """None where there is no schema yet."""
     if (await schema_of(where))[0] is None:
         return []
     try:
         if isinstance(where, Path):
-            rows = await asyncio.to_thread(_sqlite_repositories, where)
-        else:
-            from registry.control.sql import postgres  # late, as everywhere
+            return await asyncio.to_thread(_sqlite_rows, where, statement)
+        from registry.control.sql import postgres  # late, as everywhere
 
-            engine = postgres.open_async_engine(where)
-            try:
-                async with engine.connect() as connection:
-                    rows = [tuple(row) for row in await connection.execute(text(_REPOSITORIES))]
-            finally:
-                await engine.dispose()
+        engine = postgres.open_async_engine(where)
+        try:
+            async with engine.connect() as connection:
+                return [tuple(row) for row in await connection.execute(text(statement))]
+        finally:
+            await engine.dispose()
     except Exception as error:
         raise translate(error) from error
-    return [(Repository(name), DomainId(domain)) for name, domain in rows]
 
 
 async def open_uploads(database: Database) -> int:
@@ -70,9 +79,9 @@ async def open_uploads(database: Database) -> int:
     return int(row[0]) if row else 0
 
 
-def _sqlite_repositories(path: Path) -> list[tuple[Any, ...]]:
+def _sqlite_rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute(_REPOSITORIES).fetchall()
+        return connection.execute(statement).fetchall()
 
 
 def _sqlite(path: Path) -> str | None:

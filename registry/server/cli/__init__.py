@@ -37,6 +37,7 @@ COMMANDS: tuple[str, ...] = (
     "fsck",
     "rebuild",
     "backup",
+    "keys",
     "migrate",
     "doctor",
     "settings",

@@ -22,8 +22,10 @@ copy a store into a folder, also beside a running server
 
 The copy is consistent and verified, and is a data folder itself: `serve --data FOLDER` opens it. A second
 backup into the same folder copies only what is new; a folder that holds anything else is refused. The
-settings file is not copied. A store whose database is a PostgreSQL server is backed up with that server's
-tools. Exit code 0: complete; 1: some content could not be read; 2: could not run.
+settings file is not copied. What is sealed stays sealed, with data keys of its own that the same
+keys.provider wraps: keep that key as long as the backup. A store whose database is a PostgreSQL server is
+backed up with that server's tools.
+Exit code 0: complete; 1: some content could not be read; 2: could not run.
 
 examples:
   artifact-store backup --data ./data /mnt/backup/artifacts
@@ -59,7 +61,7 @@ async def _run(args: argparse.Namespace) -> int:
     try:
         async with (
             open_stored(settings) as opened,
-            open_target(args.folder, settings.server.data, opened.store) as target,
+            open_target(args.folder, settings, opened.store) as target,
         ):
             done = await backup(opened.store.core, target, database_in(args.folder), progress)
     except (TargetError, FolderBusyError, FolderUnusableError) as error:

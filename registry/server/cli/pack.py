@@ -19,7 +19,7 @@ Blobs arrive as whole files. Packing cuts them to chunks where their content say
 compresses what compresses, and deletes the files; a blob reads the same before, during and after. Which ones,
 when and how is said by the settings of the group `pack` and by `pack_after` and the like in [[repository]];
 of a blob in several repositories, the one decides that wants it whole for longer. A server does the same
-once a day by itself, slowly; this command does it at full speed. --after 0 packs what is younger, too.
+once a day by itself, slowly; this command does it at full speed.
 Exit code 0: done; 2: could not run.
 
 examples:
