@@ -326,6 +326,13 @@ class DataPlane(Protocol):
         """
         ...
 
+    def faults(self) -> AsyncGenerator[str, None]:
+        """What is wrong on the medium beside content, each a sentence: damage that loses nothing yet.
+
+        Content that is damaged is told by `verify`.
+        """
+        ...
+
     async def check_writable(self) -> None:
         """Write, sync and delete a probe, for readiness. Raises STORAGE_FULL, UNAVAILABLE."""
         ...

@@ -61,6 +61,8 @@ async def fsck(
             done.faults.append(fault)
         progress(done)
         await fsck_resuming.save(core, subset, done, content.id)
+    async for message in core.dataplane.faults():
+        done.faults.append(Fault("storage", message))
     if not structure_only and not any(fault.kind == "ledger" for fault in done.faults):
         done.faults.extend([fault async for fault in replay_faults(core)])
     await fsck_resuming.end(core)

@@ -35,6 +35,8 @@ async def repair(core: Core, checked: Checked, others: Sequence[DataPlane] = ())
     for fault in checked.faults:
         if fault.content is not None:
             steps.append(await _content(core, fault, others))
+        elif fault.kind == "storage":
+            steps.append(Step(fault.message, mended=False))
     recounted = await core.database.write(SYSTEM, lambda tx: counters.recount(tx.connection))
     steps.extend(Step(f"{name} is counted anew") for name in recounted)
     if await _views_are_wrong(core, checked):

@@ -24,8 +24,8 @@ _REMEMBERED = 1000
 class Fault:
     """One thing that is wrong.
 
-    `kind` is `ledger`, `views`, `manifest`, `content`, `erased`, or `known` for what the ledger says itself.
-    `content` is what it is about where that is one.
+    `kind` is `ledger`, `views`, `manifest`, `content`, `storage` for damage that has lost nothing yet,
+    `erased`, or `known` for what the ledger says itself. `content` is what it is about where that is one.
     """
 
     kind: str

@@ -70,6 +70,8 @@ class Maintenance(Protocol):
 
     async def dead(self, threshold: float) -> int: ...
 
+    def faults(self) -> AsyncGenerator[str, None]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class OpenBlob:
@@ -318,6 +320,9 @@ class Engine:
             return 0
         with Translated():
             return await self._jobs.dead(self._settings.rewrite_threshold if threshold is None else threshold)
+
+    def faults(self) -> AsyncGenerator[str, None]:
+        return self._each(None if self._jobs is None else self._jobs.faults())
 
     async def check_writable(self) -> None:
         with self._changing():

@@ -170,6 +170,10 @@ class ContentIndex(Lookups, Protocol):
         """One change: what was done counts when the block ends without an exception."""
         ...
 
+    def faults(self) -> list[str]:
+        """What is wrong with the file. Reads all of it. Raises Permanent when it cannot be read."""
+        ...
+
     def sync(self) -> None:
         """Return when every change so far survives a power loss: before something is deleted for it."""
         ...

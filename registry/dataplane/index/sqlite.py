@@ -366,6 +366,9 @@ class SqliteIndex(_Queries):
         """Write down, durably."""
         self._write_durably(boot=note.boot, clean=str(int(note.clean)), session=note.session)
 
+    def faults(self) -> list[str]:
+        return [text for (text,) in self._all("PRAGMA integrity_check(10)") if text != "ok"]
+
     def sync(self) -> None:
         self._write_durably(synced=str(time.time_ns()))
 

@@ -11,6 +11,7 @@ from registry.contract.digest import Algorithm, Digest
 from registry.dataplane.drivers.classify import classify
 from registry.dataplane.drivers.local import LocalDriver
 from registry.dataplane.drivers.port import Area, Transient
+from registry.dataplane.packs.inspecting import inspect
 from registry.dataplane.packs.packing import PackingJob
 from registry.dataplane.packs.rewriting import RewritingJob
 from registry.dataplane.packs.store import Packs
@@ -79,6 +80,11 @@ class Jobs:
         return sum(
             row.payload - row.live for row in rows if row.payload - row.live >= threshold * row.payload
         )
+
+    async def faults(self) -> AsyncGenerator[str, None]:
+        async with aclosing(self._steps("inspect", inspect(self._packs.index, self._packs.reader))) as steps:
+            async for fault in steps:
+                yield fault
 
     def close(self) -> None:
         """Give up a job that nobody iterates any more. Called when the workers are closed. Idempotent."""
