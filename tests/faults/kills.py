@@ -169,23 +169,22 @@ def run_cycles(folder: Path, seeds: Sequence[int], workers: int) -> Killed:
 
 def _settle(folder: Path, histories: Sequence[History], options: Sequence[str], killed: Killed) -> None:
     """All that was acknowledged is there, what was deleted is collected, and no more is kept than needed."""
-    now = {"ARTIFACT_STORE_CARE_ORPHANS": "0"}
-    ended = time.monotonic()
+    time.sleep(max(EXPIRY, LEASE) + 1)  # till nothing is kept for who may come back
+    doomed = [found for history in histories for found in history.doomed]
+    collecting = ("--care-lease", "0", "--care-delay", "0", "--pack-grace", "0", "--pack-dead", "0.01")
     with serving(folder, *options) as server:
-        for history in histories:
-            verify(server, history)
-        doomed = [found for history in histories for found in history.doomed]
-        collecting = ("--care-lease", "0", "--care-delay", "0", "--pack-grace", "0", "--pack-dead", "0.01")
-        for _ in range(3):  # unlinked, removed, rewritten
-            done = run("gc", "--data", str(folder / "data"), *collecting, **now)
-            assert done.returncode == 0, done.stderr
         for history in histories:
             history.lease = 0.0
             verify(server, history)
+        for _ in range(3):  # unlinked, removed, rewritten
+            done = run("gc", "--data", str(folder / "data"), *collecting, ARTIFACT_STORE_CARE_ORPHANS="0")
+            assert done.returncode == 0, done.stderr
+        for history in histories:
+            verify(server, history)
         killed.collected = verify_collected(server, doomed)
+        until(lambda: not [path for path in (folder / "data" / "staging").rglob("*") if path.is_file()])
         assert server.stop() == 0
     check(folder)
-    _expire(folder, options, ended)
     killed.acknowledged = sum(history.acknowledged() for history in histories)
     killed.deleted = sum(found.life.name == "GONE" for found in doomed)
     killed.stored = sum(
@@ -196,11 +195,3 @@ def _settle(folder: Path, histories: Sequence[History], options: Sequence[str], 
     )
     killed.needed = sum(history.needed() for history in histories)
     assert killed.stored < 1.3 * killed.needed + 2**20, killed
-
-
-def _expire(folder: Path, options: Sequence[str], since: float) -> None:
-    """Uploads that kills cut off, and that nobody goes on with, go by themselves."""
-    time.sleep(max(0.0, since + EXPIRY + 1 - time.monotonic()))
-    with serving(folder, *options) as server:
-        until(lambda: not [path for path in (folder / "data" / "staging").rglob("*") if path.is_file()], 60)
-        assert server.stop() == 0
