@@ -102,8 +102,11 @@ class Jobs:
             raise Transient("the store is being packed or rewritten already")
 
     async def _all(self) -> AsyncIterator[tuple[DomainId, Digest]]:
-        async for key, _ in self._loose.objects(Area.CONTENT):
-            yield key.domain, Digest(Algorithm.BLAKE3, key.hex)
+        try:
+            async for key, _ in self._loose.objects(Area.CONTENT):
+                yield key.domain, Digest(Algorithm.BLAKE3, key.hex)
+        except OSError as error:
+            raise classify("pack", error) from error
 
     async def _steps(self, operation: str, steps: Generator[list[T], None, None]) -> AsyncGenerator[T, None]:
         """Each step in a worker thread; the loop and other work come between them."""
