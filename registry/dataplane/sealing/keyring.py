@@ -98,10 +98,11 @@ class KeyRing:
         """Begin another data key for what the domain stores from now on; what it holds stays as it is.
 
         Processes that have the store open go over to it as well. Raises ERASED, UNAVAILABLE,
-        INTERNAL, NAME_INVALID, OSError.
+        INTERNAL, NAME_INVALID, CONFLICT for a domain that is not sealed, OSError.
         """
+        self._check_sealed(domain)
         with Translated():
-            self._make(checked_domain(domain))
+            self._make(domain)
             return list(self.states(domain))[-1]
 
     def destroy(self, domain: DomainId) -> int:
@@ -112,11 +113,7 @@ class KeyRing:
         open with their key-encryption key. Other domains keep what they hold. Needs no provider. Raises
         NAME_INVALID, CONFLICT for a domain without keys that is not sealed, OSError.
         """
-        domain = checked_domain(domain)
-        if not self.seals(domain):
-            raise StoreError(
-                ErrorKind.CONFLICT, f"the domain {domain} is not sealed: there is no key to destroy"
-            )
+        self._check_sealed(domain)
         self._forget(domain)
         return self._files.destroy(domain)
 
@@ -161,6 +158,10 @@ class KeyRing:
     def at_hand(self, name: KeyName) -> bool:
         """Whether `find` needs no provider, which may take seconds."""
         return name in self._open
+
+    def _check_sealed(self, domain: DomainId) -> None:
+        if not self.seals(checked_domain(domain)):
+            raise StoreError(ErrorKind.CONFLICT, f"the domain {domain} is not sealed: it has no keys")
 
     def _not_destroyed(self, domain: DomainId) -> None:
         if self._files.destroyed(domain):

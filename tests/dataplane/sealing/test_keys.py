@@ -349,8 +349,10 @@ async def test_a_provider_that_is_away_is_waited_for(tmp_path: Path) -> None:
     await store.close()
 
 
-def test_nothing_to_destroy_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StoreError) as refused:
-        KeyRing(tmp_path).destroy(OTHER)
-    assert refused.value.kind is ErrorKind.CONFLICT
+def test_a_domain_that_is_not_sealed_has_no_keys_to_change(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path, LocalProvider(KEK))
+    for change in (ring.destroy, ring.renew):
+        with pytest.raises(StoreError, match="not sealed") as refused:
+            change(OTHER)
+        assert refused.value.kind is ErrorKind.CONFLICT
     assert list(tmp_path.iterdir()) == []
