@@ -75,20 +75,21 @@ class Background:
 
 async def _collect(core: Core, every: int, walks: int) -> None:
     """Collect when it is time. In a new store the time begins with the first look."""
-    if _next_collection(await load(core, collection.WORK), every) > core.clock.now():
+    if not _is_due(await load(core, collection.WORK), every, core.clock.now()):
         return
     async with hold(core, collection.WORK) as work:
         state, now = await work.load(), core.clock.now()
         if not state:
             await work.save({"finished_at": now, "orphans_at": now})
-        elif _next_collection(state, every) <= now:
+        elif _is_due(state, every, now):
             done = await collection.collect(work, orphans=state["orphans_at"] + walks <= now)
             if done != collection.Collected():
                 _LOG.info("collected: %s", done)
 
 
-def _next_collection(state: dict[str, Any], every: int) -> int:
-    return int(state["finished_at"]) + every if state else 0
+def _is_due(state: dict[str, Any], every: int, now: int) -> bool:
+    """Also when the clock was put back since: nothing waits until it is there again."""
+    return not state or not int(state["finished_at"]) <= now < int(state["finished_at"]) + every
 
 
 async def _pack(core: Core, every: int, rate: int) -> None:

@@ -8,7 +8,6 @@ into a folder costs what is new.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,13 +20,12 @@ from registry.control import collection
 from registry.control.core import Core
 from registry.control.sql import audit
 from registry.control.sql.lookups import PRESENT
-from registry.control.work import Work, hold
+from registry.control.work import hold
 
 _AT_ONCE = 500
 
-#: Seconds to wait for a collection under way, and between two renewals of the hold on that work.
+#: Seconds to wait for a collection under way.
 _PATIENCE = 600.0
-_RENEWAL = 60.0
 
 
 @dataclass(slots=True)
@@ -56,39 +54,33 @@ async def backup(
     _forget(unfinished)  # what a backup that was cut off has left
     async with _uncollected(core):
         await core.database.backup(str(unfinished))
-        after = 0
-        while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
-            for content in page:
-                after = content.id
-                if content.state == PRESENT:
-                    await _copy(core, target, content, done)
-                    progress(done)
+        async for content in _contents(core, await core.database.head()):
+            if content.state == PRESENT:
+                await _copy(core, target, content, done)
+                progress(done)
     _forget_log(database)  # of a server that has run on the copy: it would be played into the new file
     unfinished.replace(database)
     return done
+
+
+async def _contents(core: Core, head: int) -> AsyncIterator[audit.KnownContent]:
+    """Content that came no later than the ledger's entry `head`: pushes keep no backup from ending."""
+    after = 0
+    while page := await core.database.read(partial(audit.contents, after=after, limit=_AT_ONCE)):
+        for content in page:
+            after = content.id
+            if after > head:
+                return
+            yield content
 
 
 @asynccontextmanager
 async def _uncollected(core: Core) -> AsyncIterator[None]:
     """No content is collected meanwhile. Raises UNAVAILABLE when that cannot be had, or was lost."""
     async with hold(core, collection.WORK, _PATIENCE) as work:
-        renewal = asyncio.create_task(_renew(work))
-        try:
-            yield
-        finally:
-            renewal.cancel()
-        await _prolong(work)
-
-
-async def _renew(work: Work) -> None:
-    while True:
-        await asyncio.sleep(_RENEWAL)
-        await _prolong(work)
-
-
-async def _prolong(work: Work) -> None:
-    """Raises UNAVAILABLE when another process has the work now."""
-    await work.write(lambda tx: None)
+        await collection.take_over(work)
+        yield
+        await work.prolong()
 
 
 def _forget(database: Path) -> None:

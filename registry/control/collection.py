@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from registry.contract.digest import Digest
 from registry.contract.errors import StoreError
 from registry.contract.names import Repository
 from registry.control import arrival, retention, rewriting
-from registry.control.core import HOUR, SECOND, Core
+from registry.control.core import SECOND, Core
 from registry.control.sql import holding, removals
 from registry.control.sql.removals import Removal
 from registry.control.sql.transaction import Transaction
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
-WORK = "collection"
+WORK = arrival.COLLECTION
 
 #: Rows of one page of marking, and of one transaction of sweeping: some 20 ms of the writer.
 _PAGE = 2000
@@ -48,6 +49,8 @@ _ORPHANS = 500
 _CLAIM = 128
 _PARALLEL = 32
 _RETRY = 10 * 60 * SECOND
+#: Seconds after a claim in which deletions begin. A push of the same content waits for the claim's end.
+_QUICK = arrival.CLAIM / SECOND / 3
 #: Passes over a repository's manifests until what needs what is settled: the depth of indexes in indexes.
 _PASSES = 16
 
@@ -84,6 +87,7 @@ async def collect(
     Raises UNAVAILABLE when another process has taken the work over.
     """
     core, done = work.core, Collected()
+    await take_over(work)
     await _let_untagged_go(work, done, progress)
     await _unlink(work, done, progress)
     await _remove(work, done, progress)
@@ -93,7 +97,7 @@ async def collect(
     done.rewritten_bytes = (await rewriting.rewrite(work)).freed
     left = await core.database.read(removals.waiting)
     done.waiting, done.waiting_bytes = left.objects, left.bytes
-    await work.write(lambda tx: removals.forget_done(tx.connection, tx.now - HOUR))
+    await _forget_ended(work)
     state = await work.load()
     now = core.clock.now()
     await work.save(
@@ -112,9 +116,38 @@ async def collect(
 async def settle(work: Work) -> Collected:
     """Only what crashes leave: bytes without a row, and deletions that had begun."""
     done = Collected()
+    await take_over(work)
     await _note_orphans(work, done, lambda _: None)
     await _free(work, done, lambda _: None, wait=False)
     return done
+
+
+async def take_over(work: Work) -> None:
+    """Be the one who deletes, and end what others have begun. First of all for who holds the work.
+
+    Raises UNAVAILABLE while a deletion is under way in a process that was stopped.
+    """
+    await work.core.dataplane.admit(work.holder)
+    while begun := await work.core.database.read(partial(removals.begun, limit=_BATCH)):
+        await work.write(partial(_fail_batch, batch=begun))
+
+
+def _fail_batch(tx: Transaction, *, batch: Sequence[Removal]) -> None:
+    for removal in batch:
+        removals.fail(tx.connection, removal, tx.now, tx.now)
+
+
+async def _forget_ended(work: Work) -> None:
+    """Forget deletions that ended so long ago that who could not know of them is refused (arrival.py)."""
+    before = work.core.clock.now() - 2 * arrival.GRACE
+    while ended := await work.core.database.read(partial(removals.ended, before=before, limit=_PAGE)):
+        for batch in _batches(ended):
+            await work.write(partial(_forget_batch, batch=batch))
+
+
+def _forget_batch(tx: Transaction, *, batch: Sequence[Removal]) -> None:
+    for removal in batch:
+        removals.forget(tx.connection, removal)
 
 
 async def _unlink(work: Work, done: Collected, progress: Progress) -> None:
@@ -194,9 +227,9 @@ async def _free(work: Work, done: Collected, progress: Progress, *, wait: bool) 
     core = work.core
     horizon = core.clock.now() + core.limits.removal_delay
     while True:
-        claimed_at, claimed = await work.write(_claim)
+        claimed = await work.write(_claim)
         if claimed:
-            await _delete(work, claimed, claimed_at, done)
+            await _delete(work, claimed, done)
             progress(done)
             continue
         due = (await core.database.read(removals.waiting)).first_due
@@ -205,21 +238,22 @@ async def _free(work: Work, done: Collected, progress: Progress, *, wait: bool) 
         await asyncio.sleep(max(due - core.clock.now(), 0) / SECOND + 0.01)
 
 
-def _claim(tx: Transaction) -> tuple[int, list[Removal]]:
-    return tx.now, removals.claim(tx.connection, tx.now, tx.now - arrival.CLAIM, _CLAIM)
+def _claim(tx: Transaction) -> list[Removal]:
+    return removals.claim(tx.connection, tx.now, _CLAIM)
 
 
-async def _delete(work: Work, claimed: list[Removal], claimed_at: int, done: Collected) -> None:
-    """Delete what was claimed a moment ago; what cannot be deleted is put back."""
-    turn = asyncio.Semaphore(_PARALLEL)
+async def _delete(work: Work, claimed: list[Removal], done: Collected) -> None:
+    """Delete what was claimed a moment ago."""
+    turn, until = asyncio.Semaphore(_PARALLEL), time.monotonic() + _QUICK
+    again: set[Digest] = set()
 
     async def delete(removal: Removal) -> int | None:
         async with turn:
-            # A process that was stopped and goes on must not delete what others have long given up on.
-            if not work.proven_within(arrival.CLAIM / SECOND / 3):
+            if time.monotonic() > until:
+                again.add(removal.address)
                 return None
             try:
-                return await work.core.dataplane.remove(removal.domain, removal.address)
+                return await work.core.dataplane.remove(removal.domain, removal.address, work.holder)
             except StoreError as error:
                 _LOG.warning("%s could not be deleted: %s", removal.address, error)
                 return None
@@ -229,9 +263,10 @@ async def _delete(work: Work, claimed: list[Removal], claimed_at: int, done: Col
     def change(tx: Transaction) -> None:
         for removal, outcome in zip(claimed, freed, strict=True):
             if outcome is None:
-                removals.put_back(tx.connection, removal, claimed_at, tx.now + _RETRY)
+                wait = 0 if removal.address in again else _RETRY
+                removals.fail(tx.connection, removal, tx.now + wait, tx.now)
             else:
-                removals.finish(tx.connection, removal, claimed_at, tx.now)
+                removals.finish(tx.connection, removal, tx.now)
 
     await work.write(change)
     done.freed += sum(outcome is not None for outcome in freed)
@@ -248,7 +283,7 @@ async def _let_untagged_go(work: Work, done: Collected, progress: Progress) -> N
     while page := await core.database.read(partial(holding.repositories, after=after, limit=_PAGE)):
         after = page[-1][0]
         for repository_id, name in page:
-            waits = core.policies.of(name).untagged_after
+            waits = retention.untagged_after(core, name)
             if waits is not None:
                 await _settle_needs(work, repository_id)
                 await _expire(work, repository_id, name, waits, done, progress)

@@ -69,7 +69,7 @@ async def _manifests(core: Core, done: Plan) -> None:
     while page := await core.database.read(partial(holding.repositories, after=after, limit=_PAGE)):
         after = page[-1][0]
         for repository_id, name in page:
-            waits = core.policies.of(name).untagged_after
+            waits = retention.untagged_after(core, name)
             if waits is not None:
                 done.manifests += await _overdue(core, repository_id, waits)
 

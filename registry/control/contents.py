@@ -11,7 +11,7 @@ from registry.control import recording
 from registry.control.access import Action, Caller
 from registry.control.core import Core
 from registry.control.reading import absence, open_reading, refuse_gone
-from registry.control.sql import leases, lookups
+from registry.control.sql import lookups
 from registry.control.sql.lookups import BlobRow
 from registry.control.sql.transaction import Transaction
 
@@ -33,8 +33,8 @@ class ContentService:
         reading = await open_reading(
             self._core, self._caller.principal.id, blob, address, ErrorKind.CONTENT_UNKNOWN
         )
-        if recording.needs_lease(self._core, self._core.clock.now(), blob, False, None):
-            await self._keep(blob, address)
+        if not await recording.keep_content(self._core, self._caller.principal.id, blob.domain, blob.address):
+            raise absence(ErrorKind.CONTENT_UNKNOWN, address)
         return reading
 
     async def locations(self, address: Digest) -> tuple[Location, ...]:
@@ -60,24 +60,6 @@ class ContentService:
 
         await self._core.database.write(self._caller.principal.id, change)
         return status
-
-    async def _keep(self, blob: BlobRow, address: Digest) -> None:
-        """Renew the lease on content that no manifest reaches, before its reader hears of it."""
-        key = {"blob_id": blob.id, "domain": blob.domain, "content_address": str(blob.address)}
-        row = await self._core.database.fetch_one(lookups.HOLD_OF_CONTENT, key)
-        reached, until = (bool(row[0]), row[1]) if row else (False, None)
-        if not recording.needs_lease(self._core, self._core.clock.now(), blob, reached, until):
-            return
-        principal = self._caller.principal.id
-
-        def change(tx: Transaction) -> None:
-            if lookups.find_blob(tx.connection, blob.domain, blob.address) is None:
-                raise absence(ErrorKind.CONTENT_UNKNOWN, address)
-            leases.renew_content(
-                tx.connection, blob.domain, blob.address, principal, tx.now + self._core.limits.content_lease
-            )
-
-        await self._core.database.write(principal, change)
 
     async def _find(self, address: Digest) -> BlobRow:
         self._caller.may(Action.PULL)

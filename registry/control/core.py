@@ -40,7 +40,8 @@ class Limits:
     open_uploads: int = 10_000
     #: A draft lives so long after its last change.
     draft_idle: int = DAY
-    #: Content is held for who completed or touched it, and a completed native session answers again, so long.
+    #: Content is held for who completed or touched it, and a completed native session answers again, so long
+    #: at least (see `content_hold`).
     content_lease: int = DAY
     #: Content that was removed answers as absent at once; its bytes stay so long for readers under way.
     removal_delay: int = 10 * SECOND
@@ -50,6 +51,12 @@ class Limits:
     package_files: int = 100_000
     #: Memory for the bytes of manifests.
     manifest_cache_bytes: int = 32 * 1024 * 1024
+
+    @property
+    def content_hold(self) -> int:
+        """How long a lease is made: a little more than is promised, so that who asks again soon finds as much
+        left as was promised, and nothing need be written."""
+        return self.content_lease + self.content_lease // 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.digest import Digest
 from registry.contract.names import Repository
+from registry.control import retention
 from registry.control.core import SECOND, Core
 from registry.control.sql import Connection, explanation
 from registry.control.sql.explanation import Content, InRepository, Leaving
 from registry.control.sql.lookups import ERASED, MISSING
-from registry.control.sql.removals import DONE, PENDING
+from registry.control.sql.removals import DONE, FAILED, REMOVING
 
 #: Indexes inside indexes, as far as they are told.
 _DEEPEST = 4
@@ -69,7 +70,7 @@ def _heading(content: Content) -> str:
 def _holders(core: Core, connection: Connection, content: Content, now: int) -> Iterator[str]:
     for link in explanation.links(connection, content.id):
         yield from _in_repository(core, connection, content, link)
-    young = content.created_at + core.limits.content_lease
+    young = content.created_at + core.limits.content_hold
     until = max(explanation.leased_until(connection, content, now) or 0, young)
     if until > now:
         why = "it arrived" if until == young else "somebody was told that it is here, or what named it went,"
@@ -112,7 +113,7 @@ def _why_manifest(core: Core, connection: Connection, repository: str, manifest_
         return f"tagged {', '.join(names)}"
     subject = explanation.subject(connection, manifest_id)
     refers = f" that refers to {subject}" if subject else ""
-    waits = core.policies.of(Repository(repository)).untagged_after
+    waits = retention.untagged_after(core, Repository(repository))
     since = explanation.untagged_since(connection, manifest_id)
     if waits is None or since is None:
         return f"an untagged one{refers}, which stays until it is deleted"
@@ -123,9 +124,11 @@ def _leaving(removal: Leaving, now: int) -> str:
     what = f"bytes of {removal.address} in domain {removal.domain}, {removal.size} in number,"
     if removal.state == DONE:
         return f"{what} have been deleted"
-    if removal.state != PENDING:
+    if removal.state == REMOVING:
         return f"{what} are being deleted now"
     why = "that a collection has removed" if removal.generation else "that no row names"
+    if removal.state == FAILED:
+        why += ", and could not delete" if removal.generation else ", and that could not be deleted"
     after = "with the next run" if removal.due_at <= now else f"after {_when(removal.due_at)}"
     return f"{what} {why}, are deleted {after}"
 

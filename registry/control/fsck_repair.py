@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from registry.contract.dataplane import DataPlane
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control import collection, healing, reaper
+from registry.control import collection, healing, reaper, recording
 from registry.control.core import SYSTEM, Core
 from registry.control.fsck import Checked, Fault, replay_faults
 from registry.control.sql import audit, counters
@@ -70,7 +70,7 @@ async def _content(core: Core, fault: Fault, others: Sequence[DataPlane]) -> Ste
             raise
         return Step(error.message, mended=False)
     if wrong is None:
-        await healing.note_healed(core, domain, address)
+        await recording.note_healed(core, SYSTEM, domain, address)
         return Step(f"content {address} is there and right: it is content again")
     if await healing.repair(core, domain, address, wrong, others):
         return Step(f"content {address} was had from another location")

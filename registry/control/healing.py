@@ -1,7 +1,8 @@
 """What is done about bytes that are absent or not what their address says.
 
 They are moved out of the way and the ledger says that they are missing, so that HEAD answers 404 and a
-client's push heals them. Where another place has them, they come from there at once.
+client's push heals them. Where another place has them, they come from there at once: a second copy in the
+same store, as packing leaves one for a moment, or another store.
 """
 
 from __future__ import annotations
@@ -12,12 +13,8 @@ from collections.abc import Sequence
 from registry.contract.dataplane import DataPlane, DomainId, Stage
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.contract.events import ContentHealed
 from registry.control import recording
 from registry.control.core import SYSTEM, Core
-from registry.control.sql import lookups
-from registry.control.sql.lookups import MISSING
-from registry.control.sql.transaction import Transaction
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,26 +32,21 @@ async def examine(core: Core, domain: DomainId, address: Digest) -> str | None:
 async def repair(
     core: Core, domain: DomainId, address: Digest, fault: str, others: Sequence[DataPlane] = ()
 ) -> bool:
-    """Quarantine, record, and fetch from one of the `others`; True when the bytes are right again."""
+    """Quarantine, record, and fetch from one of the `others`; True when the bytes are right again.
+
+    Right bytes are left alone: they came after the look that found the fault, or lie in a second place.
+    """
+    if await core.dataplane.quarantine(domain, address):
+        _LOG.warning("content %s in domain %s was not right, and is by now: %s", address, domain, fault)
+        await recording.note_healed(core, SYSTEM, domain, address)
+        return True
     _LOG.error("content %s in domain %s is not right: %s", address, domain, fault)
-    await core.dataplane.quarantine(domain, address)
     await recording.note_missing(core, SYSTEM, domain, address, fault)
     for other in others:
         if await _fetch(core, domain, address, other):
-            await note_healed(core, domain, address)
+            await recording.note_healed(core, SYSTEM, domain, address)
             return True
     return False
-
-
-async def note_healed(core: Core, domain: DomainId, address: Digest) -> None:
-    """The bytes are there and right: say so where the ledger says that they are missing."""
-
-    def change(tx: Transaction) -> None:
-        blob = lookups.find_blob(tx.connection, domain, address)
-        if blob is not None and blob.state == MISSING:
-            tx.emit(ContentHealed(domain, address))
-
-    await core.database.write(SYSTEM, change)
 
 
 async def _fetch(core: Core, domain: DomainId, address: Digest, other: DataPlane) -> bool:

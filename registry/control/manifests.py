@@ -81,6 +81,7 @@ class ManifestService:
         package = await native_package(core, actor, repository, manifest, data)
         schema_version = await check_foreign(core, actor, repository, manifest, package)
         domain = await recording.domain_of(core, repository)
+        since = core.clock.now()
         content = await core.dataplane.put(domain, data, algorithm)
         incoming = Incoming(manifest, content, digest, package, schema_version)
 
@@ -89,7 +90,7 @@ class ManifestService:
             return store_manifest(tx, core, repository, incoming, names)
 
         created = await arrival.record(
-            core, actor, change, again=lambda: core.dataplane.put(domain, data, algorithm)
+            core, actor, change, since=since, again=lambda: core.dataplane.put(domain, data, algorithm)
         )
         return ManifestAccepted(digest, created, manifest.subject.digest if manifest.subject else None, names)
 
@@ -146,14 +147,15 @@ class ManifestService:
         """Renew the lease on an untagged manifest that a policy may let go, before its reader hears of it."""
         key = {"manifest_id": row.id, "domain": row.domain, "content_address": str(row.address)}
         found = await self._core.database.fetch_one(lookups.HOLD_OF_MANIFEST, key)
-        lease = self._core.limits.content_lease
-        if found is None or found[0] or (found[1] or 0) > self._core.clock.now() + lease // 2:
+        limits = self._core.limits
+        if found is None or found[0] or (found[1] or 0) > self._core.clock.now() + limits.content_lease:
             return
 
         def change(tx: Transaction) -> None:
             if statements.first(tx.connection, lookups.HOLD_OF_MANIFEST, **key) is None:
                 raise absence(ErrorKind.MANIFEST_UNKNOWN, row.digest)
-            leases.lease_content(tx.connection, row.domain, row.address, leases.NOBODY, tx.now + lease)
+            until = tx.now + limits.content_hold
+            leases.lease_content(tx.connection, row.domain, row.address, leases.NOBODY, until)
 
         await self._core.database.write(self._caller.principal.id, change)
 

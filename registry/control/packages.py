@@ -105,6 +105,7 @@ class PackageService:
         async def store() -> list[Content]:
             return [await core.dataplane.put(domain, data) for data in small]
 
+        since = core.clock.now()
         content, *kept = await store()
         native = NativePackage(canonical, package_digest(config), schema)
         incoming = Incoming(parse_manifest(document, None), content, content.sha256, native)
@@ -118,7 +119,7 @@ class PackageService:
             store_manifest(tx, core, repository, incoming, (version,))
             return True
 
-        created = await arrival.record(core, actor, change, again=store)
+        created = await arrival.record(core, actor, change, since=since, again=store)
         return PackageAccepted(created, await self.get(repository, version))
 
     async def promote(

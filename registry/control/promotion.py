@@ -52,6 +52,7 @@ async def promote(
     Raises PACKAGE_UNKNOWN, CONFLICT, PRECONDITION_FAILED, VALIDATION_FAILED for another domain.
     """
     parts: list[_Part] = []
+    since = core.clock.now()
     await _collect(core, actor, source, digest, parts, _DEEPEST)
 
     def change(tx: Transaction) -> bool:
@@ -72,6 +73,9 @@ async def promote(
                 f"{repository}:{version} is taken by {current.digest}: choose another version",
             )
         for part in parts:
+            known = tx.find_blob(part.row.domain, part.row.address)
+            if known is not None:  # found lost since it was read: no bytes come here that would heal it
+                refuse_gone(known.state, ErrorKind.PACKAGE_UNKNOWN, f"{source}@{digest}")
             _link_blobs(tx, target, source, part.manifest)
             digests = lookups.digests_of(tx.connection, part.row.blob_id)
             content = Content(part.row.address, sha256_of(digests), part.row.size)
@@ -79,7 +83,7 @@ async def promote(
             store_manifest(tx, core, repository, incoming, (version,) if part is top else ())
         return True
 
-    return await arrival.record(core, actor, change)
+    return await arrival.record(core, actor, change, since=since)
 
 
 async def _collect(

@@ -54,9 +54,9 @@ async def run(core: Core) -> None:
 
 async def acquire(core: Core, holder: str) -> int | None:
     """The fencing token when `holder` has or gets the work, None while another has it."""
+    now = core.clock.now()
     return await core.database.write(
-        SYSTEM,
-        lambda tx: leases.acquire_work(tx.connection, WORK, holder, tx.now, tx.now + _LEASE),
+        SYSTEM, lambda tx: leases.acquire_work(tx.connection, WORK, holder, now, now + _LEASE)
     )
 
 
@@ -70,9 +70,13 @@ async def reap(core: Core, token: int) -> Reaped:
         old = draft_rows.expired(tx.connection, tx.now, _AT_ONCE)
         for repository, version in old:
             draft_rows.drop(tx.connection, repository, version)
-        return len(old), leases.drop_expired_content(tx.connection, tx.now)
+        return len(old), leases.drop_expired_content(tx.connection, tx.now, _AT_ONCE)
 
     drafts, content = await core.database.write(SYSTEM, change)
+    dropped = content
+    while dropped == _AT_ONCE:
+        more, dropped = await core.database.write(SYSTEM, change)
+        drafts, content = drafts + more, content + dropped
     return Reaped(uploads, stages, drafts, content)
 
 

@@ -88,38 +88,75 @@ def keep(tx: Transaction, core: Core, repository: RepositoryRow, blob: BlobRow, 
     )
     if row is not None and needs_lease(core, tx.now, blob, bool(row[6]), row[7]):
         leases.renew_content(
-            tx.connection, blob.domain, blob.address, principal, tx.now + core.limits.content_lease
+            tx.connection, blob.domain, blob.address, principal, tx.now + core.limits.content_hold
         )
 
 
+async def keep_content(core: Core, actor: str, domain: DomainId, address: Digest) -> bool:
+    """Renew the lease on content that no manifest reaches, whichever repository has it.
+
+    False when the domain has no such content.
+    """
+    key = {"domain": domain, "content_address": str(address)}
+    found = await core.database.fetch_one(lookups.BLOB_BY_ADDRESS, key)
+    if found is None:
+        return False
+    blob = BlobRow.of(found)
+    if not needs_lease(core, core.clock.now(), blob, False, None):
+        return True
+    hold = await core.database.fetch_one(lookups.HOLD_OF_CONTENT, {"blob_id": blob.id, **key})
+    reached, until = (bool(hold[0]), hold[1]) if hold else (False, None)
+    if not needs_lease(core, core.clock.now(), blob, reached, until):
+        return True
+
+    def change(tx: Transaction) -> bool:
+        if lookups.find_blob(tx.connection, domain, address) is None:
+            return False
+        leases.renew_content(tx.connection, domain, address, actor, tx.now + core.limits.content_hold)
+        return True
+
+    return await core.database.write(actor, change)
+
+
 def needs_lease(core: Core, now: int, blob: BlobRow, reached: bool, leased_until: int | None) -> bool:
-    """Whether content that no manifest reaches is held for less than half a lease from now."""
+    """Whether content that no manifest reaches is held for less than a lease from now."""
     if reached:
         return False
-    lease = core.limits.content_lease
-    return max(blob.created_at + lease, leased_until or 0) < now + lease // 2
+    held_until = max(blob.created_at + core.limits.content_hold, leased_until or 0)
+    return held_until < now + core.limits.content_lease
 
 
 async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest, reason: str) -> None:
-    """Bytes were found absent or corrupt: from now on they answer as absent, and a push heals them."""
+    """Bytes were found absent or corrupt: from now on they answer as absent, and a push heals them.
 
-    def change(tx: Transaction) -> int | None:
+    Nothing is noted when they are there, since a push has brought them after that look.
+    """
+
+    def change(tx: Transaction) -> None:
         blob = tx.find_blob(domain, address)
-        if blob is None or blob.state in GONE:
-            return None
-        tx.emit(ContentMissing(domain, address, reason))
-        return blob.size
+        if blob is not None and blob.state not in GONE:
+            tx.emit(ContentMissing(domain, address, reason))
 
-    def heal(tx: Transaction) -> None:
+    core.manifest_cache.drop(domain, address)
+    key = {"domain": domain, "content_address": str(address)}
+    found = await core.database.fetch_one(lookups.BLOB_BY_ADDRESS, key)
+    if found is None or await _is_held(core, domain, address, found[3]):
+        return
+    await core.database.write(actor, change)
+    # A push between the look and the note has found nothing to heal, and must not be undone by it.
+    if await _is_held(core, domain, address, found[3]):
+        await note_healed(core, actor, domain, address)
+
+
+async def note_healed(core: Core, actor: str, domain: DomainId, address: Digest) -> None:
+    """The bytes are there and right: say so where the ledger says that they are missing."""
+
+    def change(tx: Transaction) -> None:
         blob = tx.find_blob(domain, address)
         if blob is not None and blob.state == MISSING:
             tx.emit(ContentHealed(domain, address))
 
-    core.manifest_cache.drop(domain, address)
-    size = await core.database.write(actor, change)
-    # A push between the look and the note has found nothing to heal, and must not be undone by it.
-    if size is not None and await _is_held(core, domain, address, size):
-        await core.database.write(actor, heal)
+    await core.database.write(actor, change)
 
 
 async def _is_held(core: Core, domain: DomainId, address: Digest, size: int) -> bool:

@@ -37,7 +37,7 @@ ORDER BY d.digest
 
 def moment(core: Core, now: int) -> Moment:
     """What "now" means to the conditions."""
-    return Moment(now, now - core.limits.content_lease)
+    return Moment(now, now - core.limits.content_hold)
 
 
 def manifests_naming(connection: Connection, repository: str, blob_id: int) -> list[str]:
@@ -66,13 +66,16 @@ def check_mutable(core: Core, repository: Repository, tag: Tag) -> None:
 def delete_manifest(tx: Transaction, core: Core, repository: Repository, row: ManifestRow) -> None:
     """Remove a manifest and its tags. Raises IN_USE while an index lists it, HELD for an immutable tag.
 
-    What it names is leased from here: a client may just have been told that it need not push that.
+    What it names is leased from here: a client may just have been told that it need not push that. So is the
+    content itself where it is a blob too.
     """
     refuse_used(tx, repository, row.blob_id, row.digest)
     for (tag,) in statements.rows(tx.connection, lookups.TAGS_OF_MANIFEST, manifest_id=row.id):
         check_mutable(core, repository, tag)
         tx.emit(TagDeleted(repository, tag))
-    leases.lease_what_it_names(tx.connection, row.id, tx.now + core.limits.content_lease)
+    until = tx.now + core.limits.content_lease
+    leases.lease_what_it_names(tx.connection, row.id, until)
+    leases.lease_as_blob(tx.connection, row.repository_id, row.blob_id, until)
     holding.spare(tx.connection, row.id)
     tx.emit(ManifestDeleted(repository, row.address))
 
@@ -107,12 +110,21 @@ def remove_free(tx: Transaction, core: Core, blob_id: int) -> bool:
     return True
 
 
+def untagged_after(core: Core, repository: Repository) -> int | None:
+    """How long manifests that nothing needs stay (microseconds); None: until they are deleted.
+
+    Never shorter than a lease: who pushed one, or asked for it while it had a tag, may be about to name it.
+    """
+    after = core.policies.of(repository).untagged_after
+    return None if after is None else max(after, core.limits.content_lease)
+
+
 def expire_untagged(tx: Transaction, core: Core, repository: Repository, manifest_id: int) -> bool:
     """Delete a manifest that nothing has needed for as long as the policy says; False when it stays.
 
     One that an index lists stays until the index has gone, and one with an immutable tag stays.
     """
-    after = core.policies.of(repository).untagged_after
+    after = untagged_after(core, repository)
     found = holding.candidate(tx.connection, tx.now, manifest_id)
     if found is None or found.needed or found.since is None or after is None or found.since + after > tx.now:
         return False

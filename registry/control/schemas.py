@@ -46,6 +46,7 @@ class SchemaService:
         data = jsonvalue.canonical(document)
         if len(data) > LARGEST_SCHEMA:
             raise StoreError(ErrorKind.TOO_LARGE, f"a schema may have {LARGEST_SCHEMA} bytes")
+        since = self._core.clock.now()
         content = await self._core.dataplane.put(DEFAULT_DOMAIN, data)
 
         def change(tx: Transaction) -> tuple[RegisteredSchema, bool]:
@@ -62,6 +63,7 @@ class SchemaService:
             self._core,
             self._caller.principal.id,
             change,
+            since=since,
             again=lambda: self._core.dataplane.put(DEFAULT_DOMAIN, data),
         )
 

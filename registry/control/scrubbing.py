@@ -15,11 +15,11 @@ from functools import partial
 
 from registry.contract.dataplane import DataPlane
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control import erasing, healing
+from registry.control import erasing, healing, recording
 from registry.control.core import HOUR, SYSTEM, Core
 from registry.control.pacing import Pace
 from registry.control.sql import Connection, lookups, progress, verifying
-from registry.control.sql.lookups import PRESENT
+from registry.control.sql.lookups import MISSING, PRESENT
 from registry.control.sql.transaction import Transaction
 from registry.control.sql.verifying import ToVerify
 from registry.control.work import Work, load
@@ -83,6 +83,7 @@ async def scrub(work: Work, *, rate: int, every: int, others: Sequence[DataPlane
     while page := await core.database.read(partial(verifying.following, after=after, limit=_PAGE)):
         due = core.clock.now() - every
         chosen = [found for found in page if found.state == PRESENT and found.verified_at <= due]
+        await _welcome(core, [found for found in page if found.state == MISSING], done)
         passed = [found for found in page if found.state == PRESENT and found.verified_at > due]
         done.passed += len(passed)
         times = {found.id: found.verified_at for found in passed if not found.recorded}
@@ -96,6 +97,20 @@ async def scrub(work: Work, *, rate: int, every: int, others: Sequence[DataPlane
     state = _state(before, done, after) | {"after": 0, "finished_at": core.clock.now()}
     await work.write(partial(_save, times={}, low=saved, high=after, state=state))
     return done
+
+
+async def _welcome(core: Core, missing: Sequence[ToVerify], done: Scrubbed) -> None:
+    """Content that is recorded as missing and whose bytes are there and right: a push came just before the
+    record, and its own was lost in a crash, or somebody has put them back."""
+    for found in missing:
+        try:
+            if await healing.examine(core, found.domain, found.address) is not None:
+                continue
+        except StoreError as error:
+            _LOG.error("content %s could not be read: %s", found.address, error)
+            continue
+        await recording.note_healed(core, SYSTEM, found.domain, found.address)
+        done.healed += 1
 
 
 async def _verify(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable
+from collections.abc import AsyncIterable, Awaitable, Callable
+from dataclasses import dataclass
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
@@ -18,6 +19,15 @@ from registry.control.sql.upload_rows import UploadRow
 
 #: A body of a known length up to this is gathered in memory and stored in one step.
 _SMALL = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Durable content, the clock before it was, and how to store it again while its bytes are in memory."""
+
+    content: Content
+    since: int
+    again: arrival.Again | None
 
 
 class UploadService:
@@ -112,6 +122,7 @@ class UploadService:
                 ErrorKind.DIGEST_MISMATCH, f"the session was opened for {row.expected}, not for {expected}"
             )
         offset = (await self._core.dataplane.staged(row.stage)).offset
+        since = self._core.clock.now()
         try:
             if (row.size is not None and offset != row.size) or (
                 row.size is None and not offset and digest is None
@@ -121,8 +132,7 @@ class UploadService:
                     f"{offset} bytes have arrived of {'an unknown number' if row.size is None else row.size}",
                     detail={"offset": offset, "size": row.size},
                 )
-            await arrival.reserve(self._core, row.domain, digest)
-            content = await self._core.dataplane.commit(row.stage, digest)
+            content = await self._commit(row.stage, digest)
             if content.size < offset:  # another completion has taken the stage since, and left an empty one
                 raise StoreError(
                     ErrorKind.UPLOAD_INCOMPLETE,
@@ -133,7 +143,7 @@ class UploadService:
             if error.kind not in {ErrorKind.DIGEST_MISMATCH, ErrorKind.UPLOAD_INCOMPLETE}:
                 raise
             return await self._completed_meanwhile(repository, row, expected, error)
-        return await self._record(row, content, keep=repository is None)
+        return await self._record(row, content, since, keep=repository is None)
 
     async def cancel(self, repository: Repository | None, upload: str) -> None:
         self._caller.may(Action.PUSH, repository)
@@ -154,35 +164,27 @@ class UploadService:
         self._caller.may(Action.PUSH, repository)
         self._check_size(length)
         domain = await recording.domain_of(self._core, repository)
-        content, again = await self._store(domain, expected, body, length)
-        await arrival.record(
-            self._core,
-            self._caller.principal.id,
-            lambda tx: self._record_linked(tx, repository, domain, content),
-            again,
+        stored = await self._store(domain, expected, body, length)
+        await self._record_stored(
+            stored, lambda tx: self._record_linked(tx, repository, domain, stored.content)
         )
-        return content
+        return stored.content
 
     async def put_unlinked(
         self, domain: DomainId, body: AsyncIterable[bytes], *, length: int | None = None
     ) -> Content:
         """Content for a draft: durable, in no repository yet, leased to the caller. Raises as `put`."""
         self._check_size(length)
-        content, again = await self._store(domain, None, body, length)
-        await arrival.record(
-            self._core,
-            self._caller.principal.id,
-            lambda tx: self._record_unlinked(tx, domain, content),
-            again,
-        )
-        return content
+        stored = await self._store(domain, None, body, length)
+        await self._record_stored(stored, lambda tx: self._record_unlinked(tx, domain, stored.content))
+        return stored.content
 
     # --- steps -----------------------------------------------------------------------------------------
 
     async def _store(
         self, domain: DomainId, expected: Digest | None, body: AsyncIterable[bytes], length: int | None
-    ) -> tuple[Content, arrival.Again | None]:
-        """The content, durable, and how to store it again while its bytes are in memory."""
+    ) -> _Stored:
+        """The content, durable."""
         if length is not None and length <= _SMALL:
             data = await _gather(body, length)
             algorithm = expected.algorithm if expected else None
@@ -194,8 +196,8 @@ class UploadService:
             def put() -> Awaitable[Content]:
                 return self._core.dataplane.put(domain, data, algorithm)
 
-            return await put(), put
-        await arrival.reserve(self._core, domain, expected)
+            since = self._core.clock.now()
+            return _Stored(await put(), since, put)
         stage = Stage(domain, self._core.identifiers.new(), expected.algorithm if expected else None)
         try:
             reached = await self._core.dataplane.append(stage, 0, body, self._core.limits.blob_bytes)
@@ -203,12 +205,23 @@ class UploadService:
                 raise StoreError(
                     ErrorKind.BAD_REQUEST, f"the body had {reached} bytes where {length} were announced"
                 )
-            return await self._core.dataplane.commit(stage, expected), None
+            since = self._core.clock.now()
+            return _Stored(await self._commit(stage, expected), since, None)
         except BaseException:
             await asyncio.shield(self._core.dataplane.discard(stage))
             raise
 
-    async def _record(self, row: UploadRow, content: Content, *, keep: bool) -> Content:
+    async def _commit(self, stage: Stage, expected: Digest | None) -> Content:
+        """Make staged bytes content, when nobody is about to delete that very content."""
+        told = await self._core.dataplane.identify(stage, expected)
+        await arrival.reserve(self._core, self._caller.principal.id, stage.domain, told.blake3)
+        return await self._core.dataplane.commit(stage, expected)
+
+    async def _record_stored(self, stored: _Stored, change: Callable[[Transaction], None]) -> None:
+        actor = self._caller.principal.id
+        await arrival.record(self._core, actor, change, since=stored.since, again=stored.again)
+
+    async def _record(self, row: UploadRow, content: Content, since: int, *, keep: bool) -> Content:
         """Write what a commit made durable. A native session stays for a day, to answer again."""
 
         def change(tx: Transaction) -> Content:
@@ -222,7 +235,7 @@ class UploadService:
             upload_rows.drop(tx.connection, row.id)
             return content
 
-        return await arrival.record(self._core, self._caller.principal.id, change)
+        return await arrival.record(self._core, self._caller.principal.id, change, since=since)
 
     def _record_linked(
         self, tx: Transaction, repository: Repository, domain: DomainId, content: Content

@@ -1,12 +1,14 @@
 """Background work that one process of all that serve a store does at a time (DECISIONS 3).
 
 The holder has a row in `work_leases`; each of its writes checks the row's fencing token and prolongs the
-lease in the same transaction, so that one who was taken for dead changes nothing any more.
+lease in the same transaction, so that one who was taken for dead changes nothing any more. While it only
+reads, a task prolongs the lease beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -20,38 +22,37 @@ from registry.control.sql.transaction import Transaction
 
 T = TypeVar("T")
 
+_LOG = logging.getLogger(__name__)
+
 _LEASE = 5 * 60 * SECOND
+#: Seconds between two prolongations.
+_RENEWAL = 60.0
 _PAUSE = 0.2
 
 
 class Work:
     """Work that this process holds."""
 
-    def __init__(self, core: Core, name: str, token: int) -> None:
+    def __init__(self, core: Core, name: str, token: int, holder: str) -> None:
         self.core = core
         self.name = name
+        #: This hold's own name, which no other ever has.
+        self.holder = holder
         self._token = token
-        self._proven = time.monotonic()
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """A mutation of the holder. Raises UNAVAILABLE when another process has the work now."""
-        begun = time.monotonic()
 
         def fenced(tx: Transaction) -> T:
-            leases.prolong_work(tx.connection, self.name, self._token, tx.now + _LEASE)
+            until = self.core.clock.now() + _LEASE
+            leases.prolong_work(tx.connection, self.name, self._token, until)
             return change(tx)
 
-        result = await self.core.database.write(SYSTEM, fenced)
-        self._proven = begun
-        return result
+        return await self.core.database.write(SYSTEM, fenced)
 
     async def prolong(self) -> None:
         """Say that the work goes on. Raises UNAVAILABLE when another process has it now."""
         await self.write(lambda tx: None)
-
-    def proven_within(self, seconds: float) -> bool:
-        """Whether the last write, which proved that we hold the work, began less than `seconds` ago."""
-        return time.monotonic() - self._proven < seconds
 
     async def save(self, state: dict[str, Any]) -> None:
         """Write down how far the work has come."""
@@ -83,13 +84,27 @@ async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Wo
                 detail={"retry_after": 60},
             )
         await asyncio.sleep(_PAUSE)
+    work = Work(core, name, token, holder)
+    renewal = asyncio.create_task(_renew(work), name=f"renewal of the {name}")
     try:
-        yield Work(core, name, token)
+        yield work
     finally:
+        renewal.cancel()
+        await asyncio.gather(renewal, return_exceptions=True)
         with suppress(StoreError):
             await core.database.write(
-                SYSTEM, lambda tx: leases.release_work(tx.connection, name, token, tx.now)
+                SYSTEM, lambda tx: leases.release_work(tx.connection, name, token, core.clock.now())
             )
+
+
+async def _renew(work: Work) -> None:
+    """Until cancelled, or until the work is lost, which the next write tells its holder."""
+    while True:
+        await asyncio.sleep(_RENEWAL)
+        try:
+            await work.prolong()
+        except StoreError as error:
+            _LOG.warning("the %s could not be prolonged: %s", work.name, error)
 
 
 async def patiently(begin: Callable[[], AsyncGenerator[T, None]], patience: float) -> AsyncGenerator[T, None]:
@@ -116,6 +131,8 @@ async def patiently(begin: Callable[[], AsyncGenerator[T, None]], patience: floa
 
 
 async def _acquire(core: Core, name: str, holder: str) -> int | None:
+    # By the clock itself: the ledger's time stands still for as long as a clock was put back.
+    now = core.clock.now()
     return await core.database.write(
-        SYSTEM, lambda tx: leases.acquire_work(tx.connection, name, holder, tx.now, tx.now + _LEASE)
+        SYSTEM, lambda tx: leases.acquire_work(tx.connection, name, holder, now, now + _LEASE)
     )

@@ -61,8 +61,11 @@ _CONTENTS_PAGE = text(_CONTENTS.format(link="", where=_PAGE) + _ORDER)
 _PLAN_PAGE = text(_CONTENTS.format(link=f"AND {REACHED}", where=_PAGE) + _ORDER)
 _CONTENT = _CONTENTS.format(link="", where="b.id = :blob_id")
 
-#: Tags that speak of a subject (`names.subject_of_tag`); they do not keep what they point at (DECISIONS 14).
-_WEAK = "t.name LIKE 'sha256-%' AND length(t.name) IN (71, 75, 76)"
+#: Tags that speak of a subject by SHA-256 (`names.subject_of_tag`); they do not keep what they point at
+#: (DECISIONS 14). All others do, those included that only begin like them.
+WEAK = """(substr(t.name, 1, 7) = 'sha256-' AND length(t.name) >= 71
+    AND trim(substr(t.name, 8, 64), '0123456789abcdef') = ''
+    AND substr(t.name, 72) IN ('', '.sig', '.att', '.sbom'))"""
 
 _SUBJECT = """SELECT 1 FROM blob_digests d
     JOIN manifests s ON s.repository_id = m.repository_id AND s.blob_id = d.blob_id
@@ -78,13 +81,13 @@ def _by_subject(digest: str) -> str:
 
 
 _NEEDED = f"""({_LEASED}
-    OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND NOT ({_WEAK}))
+    OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND NOT ({WEAK}))
     OR EXISTS (SELECT 1 FROM blob_digests n CROSS JOIN manifest_edges e
         LEFT JOIN untagged_manifests eu ON eu.manifest_id = e.manifest_id
         WHERE n.blob_id = m.blob_id AND e.repository_id = m.repository_id AND e.digest = n.digest
             AND eu.manifest_id IS NULL)
     OR (m.subject_digest IS NOT NULL AND {_by_subject("m.subject_digest")})
-    OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND {_WEAK}
+    OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND {WEAK}
         AND {_by_subject("'sha256:' || substr(t.name, 8, 64)")}))"""
 
 _MANIFESTS = f"""

@@ -34,6 +34,13 @@ WHERE e.manifest_id = :manifest_id AND NOT EXISTS (
     WHERE c.repository_id = e.repository_id AND c.blob_id = b.id)
 ON CONFLICT (domain, content_address, principal) DO UPDATE SET expires_at = excluded.expires_at
 """)
+_AS_BLOB = text("""
+INSERT INTO content_leases (domain, content_address, principal, expires_at)
+SELECT b.domain, b.content_address, '', CAST(:until AS BIGINT)
+FROM repository_blobs rb JOIN blobs b ON b.id = rb.blob_id
+WHERE rb.repository_id = :repository_id AND rb.blob_id = :blob_id AND rb.as_blob
+ON CONFLICT (domain, content_address, principal) DO UPDATE SET expires_at = excluded.expires_at
+""")
 
 
 def lease_content(
@@ -75,14 +82,33 @@ def lease_what_it_names(connection: Connection, manifest_id: int, until: int) ->
     connection.execute(_WHAT_IT_NAMES, {"manifest_id": manifest_id, "until": until})
 
 
+def lease_as_blob(connection: Connection, repository_id: int, blob_id: int, until: int) -> None:
+    """Keep a manifest's content though the manifest goes, where the repository has it as a blob as well."""
+    connection.execute(_AS_BLOB, {"repository_id": repository_id, "blob_id": blob_id, "until": until})
+
+
 def drop_content(connection: Connection, domain: DomainId, address: Digest) -> None:
     """Forget the leases on content that goes; all are over."""
     run(connection, _DROP, domain=domain, content_address=str(address))
 
 
-def drop_expired_content(connection: Connection, now: int) -> int:
-    """How many leases on content were over."""
-    return connection.execute(delete(content_leases).where(content_leases.c.expires_at <= now)).rowcount
+def drop_expired_content(connection: Connection, now: int, limit: int) -> int:
+    """Forget up to `limit` leases on content that are over; how many."""
+    expired = connection.execute(
+        select(content_leases.c.domain, content_leases.c.content_address, content_leases.c.principal)
+        .where(content_leases.c.expires_at <= now)
+        .limit(limit)
+    ).all()
+    for domain, address, principal in expired:
+        connection.execute(
+            delete(content_leases).where(
+                content_leases.c.domain == domain,
+                content_leases.c.content_address == address,
+                content_leases.c.principal == principal,
+                content_leases.c.expires_at <= now,
+            )
+        )
+    return len(expired)
 
 
 def acquire_work(connection: Connection, work: str, holder: str, now: int, until: int) -> int | None:
@@ -96,7 +122,8 @@ def acquire_work(connection: Connection, work: str, holder: str, now: int, until
         values = {"work": work, "holder": holder, "token": 1, "expires_at": until}
         connection.execute(insert(work_leases), values)
         return 1
-    if row.holder != holder and row.expires_at > now:
+    # An end later than any that is given now is from before the clock was put back.
+    if row.holder != holder and now < row.expires_at <= until:
         return None
     token = int(row.token if row.holder == holder else row.token + 1)
     connection.execute(
@@ -105,6 +132,15 @@ def acquire_work(connection: Connection, work: str, holder: str, now: int, until
         .values(holder=holder, token=token, expires_at=until)
     )
     return token
+
+
+def take_work(connection: Connection, work: str, holder: str, now: int) -> None:
+    """Take work from whoever has it: their next write is refused, and anybody may have it."""
+    connection.execute(
+        update(work_leases)
+        .where(work_leases.c.work == work)
+        .values(holder=holder, token=work_leases.c.token + 1, expires_at=now)
+    )
 
 
 def check_token(connection: Connection, work: str, token: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId
 from registry.contract.digest import Digest
-from registry.control.sql.holding import REACHED
+from registry.control.sql.holding import REACHED, WEAK
 from registry.control.sql.statements import first, rows
 
 #: States of content (A7): its bytes are at hand, are gone, lie where they must be fetched from first, or
@@ -94,9 +94,9 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = :b
      WHERE l.domain = :domain AND l.content_address = :content_address)
 """
 
-#: Whether a manifest has a tag, and the end of its last lease; no row when it has gone.
-HOLD_OF_MANIFEST = """
-SELECT CASE WHEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) THEN 1 ELSE 0 END,
+#: Whether a manifest has a tag that keeps it, and the end of its last lease; no row when it has gone.
+HOLD_OF_MANIFEST = f"""
+SELECT CASE WHEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND NOT {WEAK}) THEN 1 ELSE 0 END,
     (SELECT MAX(l.expires_at) FROM content_leases l
      WHERE l.domain = :domain AND l.content_address = :content_address)
 FROM manifests m WHERE m.id = :manifest_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import NewFile, NewPackage
 from registry.contract.names import Tag
-from registry.control.core import HOUR
+from registry.control.core import DAY, HOUR, SECOND
 from tests.control.collection.world import LATER, A, B, World, digest_of, manifest, stream
 
 LAYER = b"a layer that is asked for"
@@ -33,13 +33,37 @@ async def test_new_content_needs_no_lease_and_one_head_writes_one(world: World) 
     world.clock.ahead += 13 * HOUR
     assert await world.has_blob(LAYER)
     (before,) = await world.rows("SELECT expires_at FROM content_leases")
-    world.clock.ahead += 11 * HOUR
+    world.clock.ahead += HOUR // 2
     assert await world.has_blob(LAYER)
     assert await world.rows("SELECT expires_at FROM content_leases") == [before]
     world.clock.ahead += 2 * HOUR
     assert await world.has_blob(LAYER)
     (after,) = await world.rows("SELECT expires_at FROM content_leases")
     assert after > before
+
+
+async def test_whoever_is_told_last_has_a_whole_day(world: World) -> None:
+    """The blob came hours before, from somebody else; this client's manifest comes just within a day."""
+    tells = (world.push_blob, world.push_staged, world.has_blob)
+    for number, tell in enumerate(tells):
+        data = LAYER + bytes([number])
+        await world.push_blob(data)
+        world.clock.ahead += 11 * HOUR
+        assert await tell(data)
+        await world.collect(DAY - SECOND)
+        await world.push(manifest(data), f"v{number}")
+        assert await world.read(data) == data
+
+
+async def test_what_was_a_manifest_and_a_blob_is_leased_as_a_blob(world: World) -> None:
+    data = manifest()
+    await world.push_blob(data)
+    await world.push(data, "v1")
+    world.clock.ahead += LATER
+    assert await world.has_blob(data), "the manifest holds it, and so this wrote no lease"
+    await world.session.manifests.delete(A, digest_of(data))
+    await world.collect()
+    assert await world.has_blob(data)
 
 
 async def test_what_a_manifest_names_is_never_leased(world: World) -> None:

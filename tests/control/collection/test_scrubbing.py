@@ -37,7 +37,7 @@ async def fill(world: World) -> None:
 async def damage(world: World, folder: Path, data: bytes) -> None:
     """Change one bit of a blob's file."""
     address = await world.address_of(data)
-    (path,) = [found for found in (folder / "content").rglob(f"*{address.hex}*") if found.is_file()]
+    (path,) = list((folder / "content" / "content").rglob(f"*{address.hex}*"))
     stored = bytearray(path.read_bytes())
     stored[len(stored) // 2] ^= 1
     path.write_bytes(stored)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from registry.contract.names import Tag
+from registry.contract.digest import Algorithm
+from registry.contract.names import Tag, subject_of_tag
 from registry.control import RepositoryPolicy
 from registry.control.collection_plan import plan
-from registry.control.core import DAY, HOUR
+from registry.control.core import DAY, HOUR, SECOND
+from registry.control.sql.holding import WEAK
 from tests.control.collection.world import (
     LATER,
     A,
@@ -110,3 +112,75 @@ async def test_who_was_told_that_an_untagged_manifest_is_there_can_list_it(weekl
     await weekly.collect(2 * WEEK)
     await weekly.collect(2 * WEEK)
     assert await weekly.has_manifest(manifest())
+
+
+async def test_a_tag_that_only_begins_like_a_signature_keeps_its_manifest(weekly: World) -> None:
+    odd = (
+        f"sha256-{'g' * 64}",
+        f"SHA256-{'a' * 64}",
+        f"sha256-{'a' * 64}.foo",
+        f"sha256-{'a' * 64}-abc",
+        f"sha256-{'a' * 63}",
+    )
+    for number, tag in enumerate(odd):
+        await weekly.push(manifest(n=number), tag)
+    for _ in range(3):
+        await weekly.collect(WEEK + HOUR)
+    for number in range(len(odd)):
+        assert await weekly.has_manifest(manifest(n=number))
+
+
+async def test_weak_tags_are_those_of_the_contract(weekly: World) -> None:
+    """What SQL says of a tag is what `names.subject_of_tag` does, for SHA-256."""
+    hexadecimal = "0123456789abcdef" * 4
+    tags = [f"sha256-{hexadecimal}{end}" for end in ("", ".sig", ".att", ".sbom", ".sigs", "0", ".SIG")]
+    tags += [f"sha256-{hexadecimal[:-1]}g", f"sha256-G{hexadecimal[1:]}", f"sha512-{hexadecimal * 2}"]
+    for tag in tags:
+        found = await weekly.rows(
+            f"SELECT CASE WHEN {WEAK} THEN 1 ELSE 0 END FROM (SELECT :tag AS name) t", tag=tag
+        )
+        speaks = subject_of_tag(Tag(tag))
+        expected = speaks is not None and speaks.algorithm is Algorithm.SHA256
+        assert bool(found[0][0]) is expected, tag
+
+
+async def test_a_policy_shorter_than_a_lease_waits_for_the_lease(
+    tmp_path: Path, database: str | Path
+) -> None:
+    """Children come first: who has pushed them has a day for the index."""
+    policies = (RepositoryPolicy(match="*", untagged_after=SECOND),)
+    async with open_world(tmp_path, database, policies=policies) as hasty:
+        child = manifest(n=1)
+        await hasty.push(child)
+        await hasty.collect()
+        await hasty.collect(23 * HOUR)
+        await hasty.push(index(child), "multi")
+        assert await hasty.has_manifest(child)
+        await hasty.collect(LATER)
+        assert await hasty.has_manifest(child)
+
+
+async def test_who_asked_for_a_signature_finds_it_for_a_day(weekly: World) -> None:
+    """It goes with its subject, and it has only a tag that does not hold it."""
+    subject, signature = manifest(n=1), manifest(n=2)
+    await weekly.push(subject)
+    await weekly.push(signature, f"sha256-{digest_of(subject).hex}.sig")
+    await weekly.collect()
+    weekly.clock.ahead += WEEK - HOUR
+    assert await weekly.has_manifest(signature)
+    await weekly.collect(2 * HOUR)
+    assert await weekly.has_manifest(signature)
+
+
+async def test_an_immutable_tag_keeps_its_manifest_whatever_the_policy(
+    tmp_path: Path, database: str | Path
+) -> None:
+    policies = (RepositoryPolicy(match="*", untagged_after=WEEK, immutable_tags=("*",)),)
+    async with open_world(tmp_path, database, policies=policies) as kept:
+        subject, signature = manifest(n=1), manifest(n=2)
+        await kept.push(subject, "v1")
+        await kept.push(signature, f"sha256-{digest_of(subject).hex}.sig")
+        for _ in range(3):
+            await kept.collect(WEEK + HOUR)
+        assert await kept.has_manifest(subject)
+        assert await kept.has_manifest(signature)
