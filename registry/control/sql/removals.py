@@ -154,8 +154,8 @@ def put_off(connection: Connection, domain: DomainId, address: Digest, until: in
 def unnamed(connection: Connection, domain: DomainId, addresses: Sequence[Digest]) -> list[Digest]:
     """Which of the addresses no row names, neither as content nor as bytes on their way out."""
     named = {f"a{position}": str(address) for position, address in enumerate(addresses)}
-    statement = text(_UNNAMED.format(places=", ".join(f":{name}" for name in named)))
-    known = {row[0] for row in connection.execute(statement, {"domain": domain, **named})}
+    statement = _UNNAMED.format(places=", ".join(f":{name}" for name in named))
+    known = {row[0] for row in rows(connection, statement, domain=domain, **named)}
     return [address for address in addresses if str(address) not in known]
 
 

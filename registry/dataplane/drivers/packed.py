@@ -27,8 +27,8 @@ from registry.dataplane.index.port import Place
 from registry.dataplane.packs.jobs import Jobs
 from registry.dataplane.packs.store import Packs
 
-#: Objects listed from the index at a time: about a millisecond.
-_PAGE = 1000
+#: Objects listed from the index at a time: what is done with them keeps the loop a millisecond or two.
+_PAGE = 200
 
 
 class PackedHold:
@@ -169,7 +169,7 @@ class PackedDriver:
                 yield key, size
         if area is Area.CONTENT:
             after = None
-            while page := self._packs.index.objects(domain, after, _PAGE):
+            while page := await self._packs.objects(domain, after, _PAGE):
                 for found in page:
                     yield ObjectKey(area, found.domain, found.address.hex()), found.raw
                 after = (page[-1].domain, page[-1].address)

@@ -12,7 +12,7 @@ from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.port import Permanent
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.index.locks import LockFile
-from registry.dataplane.index.port import Change, Place
+from registry.dataplane.index.port import Change, ListedObject, Place
 from registry.dataplane.index.sqlite import Damaged, Note, SqliteIndex
 from registry.dataplane.packs.codec import Records
 from registry.dataplane.packs.examining import examine
@@ -191,6 +191,12 @@ class Packs:
                 await self._take_out(domain, dead)
                 await self._entomb(domain, [grave for grave, _ in dead])
         return b"".join(remains) if seen else None
+
+    async def objects(
+        self, domain: DomainId | None, after: tuple[DomainId, bytes] | None, limit: int
+    ) -> list[ListedObject]:
+        """A page of the objects held, by domain and address."""
+        return await self._workers.run(partial(self.index.objects, domain, after, limit))
 
     async def totals(self) -> tuple[int, int, int]:
         """Objects, payload bytes that are needed, and all other bytes of the packs."""
