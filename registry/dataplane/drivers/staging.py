@@ -120,6 +120,8 @@ class StageFile:
             raise Moved(self.length)
 
     def write(self, pieces: Pieces) -> None:
+        if not any(map(len, pieces)):  # a write of nothing must not touch what is there
+            return
         step = self._content.extended(pieces)
         try:
             self._write_all(step)
