@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -142,6 +143,13 @@ def push_and_kill(server: Running, history: History, chance: random.Random, name
     assert failures == [], f"seed {name}: {failures[0]}"
 
 
+def wait_for_leases(folder: Path) -> None:
+    """As if five minutes had passed: nobody does the work of a killed process before it surely lost it."""
+    with contextlib.closing(sqlite3.connect(folder / "data" / "ledger.sqlite", timeout=10)) as connection:
+        with connection:
+            connection.execute("UPDATE work_leases SET expires_at = 0")
+
+
 def run_cycles(folder: Path, seeds: Sequence[int], workers: int) -> Killed:
     """A kill for each seed, on one store. Fails with the seed."""
     killed, histories = Killed(), list[History]()
@@ -152,6 +160,7 @@ def run_cycles(folder: Path, seeds: Sequence[int], workers: int) -> Killed:
         with serving(folder, *options) as server, beside(folder, chance.choice(BESIDE)):
             push_and_kill(server, history, chance, str(seed))
             log = server.log.read_text()
+        wait_for_leases(folder)
         killed.cycles += 1
         killed.in_flight += history.open()
         histories.append(history)
