@@ -2,7 +2,9 @@
 
     DATA/lock             flock: shared by every process that serves, exclusive for `rebuild` and the like
     DATA/ledger.sqlite    the database, unless a server has it
-    DATA/FORMAT, content, staging, quarantine
+    DATA/artifact-store.toml
+                          settings, where somebody has put them
+    DATA/FORMAT, content, packs, index, keys, staging, quarantine
                           the data plane's, see registry/dataplane/paths.py
 
 The kernel drops the lock with its last holder, so a crash leaves nothing to clean up.

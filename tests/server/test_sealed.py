@@ -105,7 +105,7 @@ def test_no_byte_of_content_lies_in_plaintext(tmp_path: Path, key: Path) -> None
         manifest = fill(client)
         assert plaintext(data) == []
         reads(client, manifest)
-        assert command(tmp_path, "pack", "--pack-after", "0")["blobs"] >= 2
+        assert command(tmp_path, "pack", "--now")["blobs"] >= 2
         assert plaintext(data) == []
         reads(client, manifest)
         push_blob(client, "open/app", SMALL)
@@ -218,7 +218,7 @@ def looked_after(folder: Path) -> None:
     assert (found["faults"], found["ok"]) == ([], True)
     assert found["erased"] > 5
     command(folder, "gc")
-    command(folder, "pack", "--pack-after", "0")
+    command(folder, "pack", "--now")
     told = command(folder, "doctor", code=0)
     assert [finding["text"] for finding in told["findings"] if finding["name"] == "keys"] == [
         "sealed: legal; destroyed: legal"

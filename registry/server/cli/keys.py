@@ -54,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
         return _list(key_ring(settings, providers=False), args)
     ring = key_ring(settings)
     if args.action == "rotate":
-        return _told(args, {"rewrapped": ring.rewrap(args.domain)}, "wrapped anew: {rewrapped} data keys")
+        count = ring.rewrap(args.domain)
+        return _told(args, {"rewrapped": count}, f"wrapped anew: {counted(count, 'data key')}")
     if args.action == "renew":
-        return _told(args, _as_json(ring.renew(args.domain)), "new data key of {domain}: {id}")
+        made = ring.renew(args.domain)
+        return _told(args, _as_json(made), f"new data key of the domain {made.domain}: {made.id}")
     if not args.yes:
         raise CommandError(
             f"this makes everything in the domain {args.domain} unreadable for good; say --yes if you mean it"
@@ -79,7 +81,7 @@ async def _destroy(ring: KeyRing, settings: Settings, args: argparse.Namespace) 
         destroyed = await asyncio.to_thread(ring.destroy, domain)
         noted = await note_erased(opened.store.core, SYSTEM, domain, always=not before)
     found = {"domain": args.domain, "destroyed": destroyed, "noted": noted}
-    return _told(args, found, "destroyed: {destroyed} data keys of the domain {domain}")
+    return _told(args, found, f"destroyed: {counted(destroyed, 'data key')} of the domain {domain}")
 
 
 def _list(ring: KeyRing, args: argparse.Namespace) -> int:
@@ -115,5 +117,5 @@ def _told(args: argparse.Namespace, found: dict[str, Any], sentence: str) -> int
     if args.json:
         print_json(found)
     else:
-        print(sentence.format(**found))
+        print(sentence)
     return EXIT_OK

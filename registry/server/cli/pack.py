@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from registry.server.cli.console import EXIT_OK, add_quiet, counted, in_bytes, print_json
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
+from registry.server.settings import Settings
 
 if TYPE_CHECKING:
     from registry.control import Store
@@ -25,7 +27,7 @@ Exit code 0: done; 2: could not run.
 examples:
   artifact-store pack --data ./data --dry-run              how many blobs are due, and their bytes
   artifact-store pack --data ./data
-  artifact-store pack --data ./data --pack-after 0         what no rule holds back, however young
+  artifact-store pack --data ./data --now                  however young, but what is never packed stays whole
 """
 
 #: Seconds that a server's turn may go on before this one gives up.
@@ -33,8 +35,8 @@ _PATIENCE = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    names = ("after", "at_least", "at_most", "codec", "level")
-    add_settings(parser, ("data", "database", "keys", *(f"pack.{name}" for name in names)))
+    add_settings(parser, ("data", "database", "keys"))
+    parser.add_argument("--now", action="store_true", help="do not wait until blobs are old enough")
     parser.add_argument("--dry-run", action="store_true", help="say what is due, and change nothing")
     add_quiet(parser)
 
@@ -48,10 +50,21 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from registry.server.offline import open_stored
 
-    async with open_stored(existing(args)) as opened:
+    settings = existing(args)
+    async with open_stored(_ageless(settings) if args.now else settings) as opened:
         if args.dry_run:
             return await _plan(opened.store, args)
         return await _pack(opened.store, args)
+
+
+def _ageless(settings: Settings) -> Settings:
+    """The settings with every age at which blobs are packed put to nothing. Never stays never."""
+    rules = tuple(
+        rule if rule.pack.after is None else replace(rule, pack=replace(rule.pack, after=0.0))
+        for rule in settings.repositories
+    )
+    pack = settings.pack if settings.pack.after is None else replace(settings.pack, after=0.0)
+    return replace(settings, pack=pack, repositories=rules)
 
 
 async def _plan(store: Store, args: argparse.Namespace) -> int:
