@@ -96,8 +96,9 @@ class Lookups(Protocol):
         """All of those, by domain."""
         ...
 
-    def idle_lists(self, domain: DomainId, limit: int) -> list[tuple[bytes, Place]]:
-        """Lists that no recipe names, whose chunks are to be released."""
+    def idle_lists(self, domain: DomainId, quiet: int, limit: int) -> list[tuple[bytes, Place]]:
+        """Lists that no recipe names, in packs that lost nothing since `quiet` (µs): their chunks are to be
+        released."""
         ...
 
     def totals(self) -> tuple[int, int, int]:

@@ -139,8 +139,8 @@ class _Queries:
             found.setdefault(DomainId(domain), []).append(Grave(pack, offset, Kind(kind), digest))
         return found
 
-    def idle_lists(self, domain: DomainId, limit: int) -> list[tuple[bytes, Place]]:
-        return [(row[0], _place(row[1:])) for row in self._all(_IDLE_LISTS, domain, limit)]
+    def idle_lists(self, domain: DomainId, quiet: int, limit: int) -> list[tuple[bytes, Place]]:
+        return [(row[0], _place(row[1:])) for row in self._all(_IDLE_LISTS, domain, quiet, limit)]
 
     def totals(self) -> tuple[int, int, int]:
         (objects,) = self._all("SELECT count(*) FROM (SELECT DISTINCT domain, address FROM objects)")[0]
@@ -354,6 +354,11 @@ class SqliteIndex(_Queries):
     def packs(self, *states: PackState) -> list[PackRow]:
         return self._walks.packs(*states)
 
+    def objects(
+        self, domain: DomainId | None, after: tuple[DomainId, bytes] | None, limit: int
+    ) -> list[ListedObject]:
+        return self._walks.objects(domain, after, limit)
+
     def totals(self) -> tuple[int, int, int]:
         return self._walks.totals()
 
@@ -418,7 +423,7 @@ _AT_WORK = "state <> 3"
 _PACKS = "SELECT uuid, domain, state, size, payload, live, changed FROM packs"
 _IDLE_LISTS = (
     f"SELECT c.digest, {_PLACE.format('c')} FROM chunks c JOIN packs p ON p.id = c.pack "
-    f"WHERE c.domain = {_DOMAIN} AND c.kind = 4 AND c.refs = 0 LIMIT ?"
+    f"WHERE c.domain = {_DOMAIN} AND c.kind = 4 AND c.refs = 0 AND p.changed <= ? LIMIT ?"
 )
 
 

@@ -56,12 +56,12 @@ def _content(reader: PackReader, place: Place) -> Iterator[bytes]:
         yield data
         return
     recipe = parse_recipe(data)
-    for item in recipe.items:
+    for item in recipe:
         data = reader.piece(place.pack.domain, item.digest)
         if not recipe.depth:
             yield data
             continue
-        for chunk in parse_recipe(data).items:
+        for chunk in parse_recipe(data):
             yield reader.piece(place.pack.domain, chunk.digest)
 
 
@@ -84,7 +84,7 @@ def _recipe(reader: PackReader, place: Place) -> Recipe:
     try:
         return parse_recipe(reader.record(place))
     except Corrupt:
-        return Recipe(0, ())
+        return Recipe(0, b"")
 
 
 def _as_it_is(reader: PackReader, place: Place) -> bytes:

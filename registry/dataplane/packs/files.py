@@ -96,6 +96,12 @@ class PackFiles:
         with self._lock:
             self._drop(key.id)
 
+    def tidy(self) -> bool:
+        """Let go of packs that were deleted, whose bytes only we hold. Whether any pack is kept still."""
+        with self._lock:
+            self._drop_deleted()
+            return bool(self._kept)
+
     def lost(self, key: PackKey) -> Exception:
         """The error for a pack that is not where it should be: corrupt content, or a disk not mounted."""
         reason = self._tree.absent(PACKS, "")
@@ -107,12 +113,15 @@ class PackFiles:
                 self._drop(pack)
 
     def _make_room(self) -> None:
-        """Let go of packs that were deleted, whose bytes only we hold, and of the one unused longest."""
+        """Let go of packs that were deleted, and of the one unused longest."""
+        self._drop_deleted()
+        while len(self._kept) >= self._most:
+            self._drop(next(iter(self._kept)))
+
+    def _drop_deleted(self) -> None:
         for pack, file in list(self._kept.items()):
             if os.fstat(file.fd).st_nlink == 0:
                 self._drop(pack)
-        while len(self._kept) >= self._most:
-            self._drop(next(iter(self._kept)))
 
     def _drop(self, pack: bytes) -> None:
         file = self._kept.pop(pack, None)

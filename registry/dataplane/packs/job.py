@@ -98,15 +98,15 @@ def delete_pack(tree: Tree, index: ContentIndex, key: PackKey) -> None:
         change.forget_pack(key)
 
 
-def release_unneeded(index: ContentIndex, reader: PackReader, domain: DomainId) -> Iterator[None]:
-    """Let go of the chunks of lists that no recipe names any more, and of all in a domain without objects,
-    some at a time."""
+def release_unneeded(index: ContentIndex, reader: PackReader, domain: DomainId, quiet: int) -> Iterator[None]:
+    """Let go of the chunks of lists that no recipe names any more since `quiet` (µs), and of all in a domain
+    without objects, some at a time."""
     after: bytes | None = b""
     while after is not None:
         with index.change() as change:
             after = change.release_all(domain, after, _CHUNKS)
         yield
-    while lists := index.idle_lists(domain, _LISTS):
+    while lists := index.idle_lists(domain, quiet, _LISTS):
         uses = [reader.uses(place) for _, place in lists]
         with index.change() as change:
             for (digest, place), names in zip(lists, uses, strict=True):

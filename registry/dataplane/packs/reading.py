@@ -135,7 +135,7 @@ class PackedRecipe:
         self._reader = reader
         self._domain = domain
         self._workers = workers
-        self._spans = Spans(recipe.items)
+        self._spans = Spans(recipe)
         self._depth = recipe.depth
         self._list: tuple[bytes, Spans] = (b"", self._spans)
         self._last: tuple[bytes, bytes] = (b"", b"")
@@ -163,7 +163,7 @@ class PackedRecipe:
         if not self._depth:
             return item, begin
         if self._list[0] != item.digest:
-            spans = Spans(parse_recipe(self._reader.piece(self._domain, item.digest)).items)
+            spans = Spans(parse_recipe(self._reader.piece(self._domain, item.digest)))
             if spans.size != item.length:
                 raise Corrupt("a list names more or fewer bytes than it should")
             self._list = (item.digest, spans)

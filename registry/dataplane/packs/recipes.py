@@ -7,9 +7,10 @@ LONGEST chunks the recipe names *lists*, which name the chunks: no part is large
 from __future__ import annotations
 
 import struct
+from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -29,16 +30,27 @@ class Item(NamedTuple):
     length: int
 
 
-class Recipe(NamedTuple):
-    """`depth` 0 names chunks, 1 names lists (each of them a recipe of depth 0)."""
+class Recipe:
+    """`depth` 0 names chunks, 1 names lists (each of them a recipe of depth 0).
 
-    depth: int
-    items: tuple[Item, ...]
+    Kept as its bytes: readers of large blobs hold two of up to 160 KiB each, and as objects they took seven
+    times that.
+    """
+
+    def __init__(self, depth: int, items: bytes) -> None:
+        self.depth = depth
+        self._items = items
+
+    def __iter__(self) -> Iterator[Item]:
+        return (Item(*fields) for fields in _ITEM.iter_unpack(self._items))
+
+    def __getitem__(self, number: int) -> Item:
+        return Item(*_ITEM.unpack_from(self._items, number * _ITEM.size))
 
     @property
     def uses(self) -> Counter[bytes]:
         """How often each piece is named."""
-        return Counter(item.digest for item in self.items)
+        return Counter(item.digest for item in self)
 
 
 def encode_recipe(depth: int, items: Sequence[Item]) -> bytes:
@@ -52,15 +64,19 @@ def parse_recipe(data: bytes) -> Recipe:
     depth, count = _HEAD.unpack_from(data)
     if depth > 1 or len(data) != _HEAD.size + count * _ITEM.size:
         raise Corrupt("a recipe is not as long as it says, or of a kind unknown here")
-    return Recipe(depth, tuple(Item(*fields) for fields in _ITEM.iter_unpack(data[_HEAD.size :])))
+    return Recipe(depth, data[_HEAD.size :])
 
 
 class Spans:
     """A recipe's pieces by position."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
-        self.items = items
-        self._starts = [0, *accumulate(item.length for item in items)]
+    def __init__(self, recipe: Recipe) -> None:
+        """Raises Corrupt for more bytes than there can be."""
+        self._recipe = recipe
+        try:
+            self._starts = array("Q", accumulate((item.length for item in recipe), initial=0))
+        except OverflowError:
+            raise Corrupt("a recipe names more bytes than there can be") from None
 
     @property
     def size(self) -> int:
@@ -69,4 +85,4 @@ class Spans:
     def at(self, position: int) -> tuple[Item, int]:
         """The piece that holds byte `position` (below `size`), and where in the whole it begins."""
         number = bisect_right(self._starts, position) - 1
-        return self.items[number], self._starts[number]
+        return self._recipe[number], self._starts[number]

@@ -62,9 +62,9 @@ class RewritingJob:
 
     def run(self, threshold: float, grace: float) -> Generator[list[Rewritten], None, None]:
         for domain in sorted({row.key.domain for row in self._index.packs()}):
-            for _ in release_unneeded(self._index, self._reader, domain):
+            for _ in release_unneeded(self._index, self._reader, domain, _before(grace)):
                 yield []
-            for row in self._worth_it(domain, threshold, grace):
+            for row in self._worth_it(domain, threshold, _before(grace)):
                 yield from self._empty(row)
                 self._emptied.append(row)
                 if not self._moves and self._pack is None:
@@ -77,8 +77,7 @@ class RewritingJob:
             self._pack.abandon()
         self._reset()
 
-    def _worth_it(self, domain: DomainId, threshold: float, grace: float) -> list[PackRow]:
-        quiet = time.time_ns() // 1000 - int(grace * 1e6)
+    def _worth_it(self, domain: DomainId, threshold: float, quiet: int) -> list[PackRow]:
         rows = [
             row
             for row in self._index.packs(PackState.CLOSED)
@@ -201,3 +200,8 @@ class RewritingJob:
                 return False
             change.put_pack(key, PackState.DELETING, row.size, row.payload)
             return True
+
+
+def _before(grace: float) -> int:
+    """`grace` seconds ago, in microseconds since the epoch."""
+    return time.time_ns() // 1000 - int(grace * 1e6)

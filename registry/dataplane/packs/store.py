@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -29,6 +30,8 @@ from registry.dataplane.workers import Workers
 
 #: Seconds between two tries to have the store alone, where several open it at once after a crash.
 _PAUSE = 0.01
+#: Seconds after which packs that were deleted are looked for among those kept open.
+_TIDY = 60.0
 #: A dead record, and what it named if it was a recipe.
 _Dead = tuple[Grave, Mapping[bytes, int]]
 
@@ -46,6 +49,7 @@ class Packs:
         self.tree = tree
         self.settings = settings
         self._closed = False
+        self._tidying: asyncio.TimerHandle | None = None
         self._boot = boot
         self._workers = workers
         self.records = Records(sealer)
@@ -132,6 +136,8 @@ class Packs:
 
     async def open(self, domain: DomainId, address: bytes) -> PackedBlob | PackedRecipe | None:
         """The object, open for reading; None when no pack holds it. Raises Corrupt."""
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(_TIDY, self._tidy)
         opened = self.reader.open(lambda: self.index.find(domain, address))
         if opened is None:
             return None
@@ -228,6 +234,12 @@ class Packs:
 
         await self.log.write(domain, lambda: (tombstones(graves),), apply)
 
+    def _tidy(self) -> None:
+        """Now and then while packs are kept open: what another process deleted takes room until we let go."""
+        self._tidying = None
+        if self.files.tidy():
+            self._tidying = asyncio.get_running_loop().call_later(_TIDY, self._tidy)
+
     def _uses(self, place: Place) -> Mapping[bytes, int]:
         return self.reader.uses(place) if place.kind is Kind.RECIPE else {}
 
@@ -236,6 +248,8 @@ class Packs:
         if self._closed:
             return
         self._closed = True
+        if self._tidying is not None:
+            self._tidying.cancel()
         self.log.close()
         if self._open.take():
             with suppress(Exception):  # then the next to open it compares
