@@ -17,6 +17,7 @@ from registry.contract.digest import Digest
 from registry.contract.errors import StoreError
 from registry.dataplane import DataPlaneSettings, open_local
 from tests.dataplane.crashing import STAGE
+from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import body
 
 LARGE = 2 << 20
@@ -37,7 +38,8 @@ async def held() -> AsyncIterator[bytes]:
 
 
 async def main() -> None:
-    store = open_local(Path(sys.argv[1]), settings=DataPlaneSettings(patience=0.05))
+    root = Path(sys.argv[1])
+    store = open_local(root, settings=DataPlaneSettings(patience=0.05), keys=keys_in(root))
     while words := await line():
         try:
             if words[0] == "append":

@@ -146,9 +146,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-async def test_a_full_disk(small_disk: Path | None, sick: Engine, faults: Faults) -> None:
+@pytest.mark.parametrize("kind", ["local", "sealed"])
+async def test_a_full_disk(small_disk: Path | None, sick: Engine, faults: Faults, kind: str) -> None:
     """On a real small disk where we may mount one, else with the fault injected where the disk would."""
-    store = sick if small_disk is None else open_engine("local", small_disk / "store")
+    store = sick if small_disk is None else open_engine(kind, small_disk / "store")
     faults.inject("write", OSError(errno.ENOSPC, "injected"), after=2)
     faults.inject("put", OSError(errno.ENOSPC, "injected"), after=1)
     kept = await store.put(DEFAULT_DOMAIN, b"precious")
@@ -173,9 +174,12 @@ async def test_a_full_disk(small_disk: Path | None, sick: Engine, faults: Faults
         await store.close()
 
 
-async def test_no_descriptor_left_for_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["local", "sealed"])
+async def test_no_descriptor_left_for_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     """A real EMFILE, met at every descriptor an upload opens, leaks none and is passing."""
-    store = open_engine("local", tmp_path)
+    store = open_engine(kind, tmp_path)
     real, left = os.open, 0
 
     def scarce(*args: object, **options: object) -> int:

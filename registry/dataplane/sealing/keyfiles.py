@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import fcntl
 import json
 import os
@@ -170,11 +171,13 @@ def _has(folder: int, name: str) -> bool:
 
 
 def _write(folder: int, name: str, fields: dict[str, Any]) -> None:
-    temporary = f".{name}"  # under the folder's lock: what a crash left here is overwritten
+    temporary = ".new"  # under the folder's lock: what a crash left here is overwritten
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    data = json.dumps(fields, indent=1).encode("ascii") + b"\n"
     fd = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        os.write(fd, json.dumps(fields, indent=1).encode("ascii") + b"\n")
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
     finally:
         os.close(fd)
