@@ -32,7 +32,14 @@ def test_gc_beside_a_server(tmp_path: Path) -> None:
         planned = ask("gc", "--data", data, "--dry-run", *SOON)
         assert planned == {
             "dry_run": True,
-            "before": {"reclaimable_bytes": len(LOOSE), "objects": 1, "unlinked": 1, "manifests": 0},
+            "before": {
+                "reclaimable_bytes": len(LOOSE),
+                "objects": 1,
+                "unlinked": 1,
+                "manifests": 0,
+                "dead_bytes": 0,
+                "rewritable_bytes": 0,
+            },
         }
         assert client.head(f"/v2/a/b/blobs/{DIGEST}").status_code == 200
         said = run("gc", "--data", data, *SOON)
