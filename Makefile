@@ -17,7 +17,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup dev serve check test conformance lock clean
+.PHONY: help setup dev serve check test conformance soak lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,14 @@ test: $(DEV_STAMP) ## everything: check's steps, the pinned real clients, all te
 conformance: $(DEV_STAMP) ## suites and real clients against a server; writes the tables of conformance/README.md
 	$(BIN)/python -m conformance.clients.install
 	WRITE_TABLE=1 $(PYTEST) conformance
+
+CYCLES ?= 300
+MINUTES ?= 10
+POWER ?= 3
+
+soak: $(DEV_STAMP) ## faults at length: kills, power loss, all at once (CYCLES=, MINUTES=, POWER=, SEED=; JSON=file)
+	$(BIN)/python -m tests.faults.soak --cycles $(CYCLES) --minutes $(MINUTES) --power $(POWER) \
+		$(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
 # The lock for the server holds the same versions as the one for development, and less.
 COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url \

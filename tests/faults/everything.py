@@ -30,7 +30,7 @@ EPOCH = 10.0
 _LOOK = 0.5
 #: Commands that run beside the server, one after the other; each must do its work.
 _CARE: tuple[tuple[str, ...], ...] = (
-    ("pack", "--pack-after", "0"),
+    ("pack", "--now"),
     ("gc", "--care-lease", f"{LEASE:g}s", "--care-delay", "1s", "--pack-grace", "0", "--pack-dead", "0.05"),
     ("fsck", "--json"),
 )

@@ -49,7 +49,7 @@ EAGER = (
 #: Programs that run beside the server and are killed with it.
 BESIDE: tuple[tuple[str, ...], ...] = (
     (),
-    ("pack", "--pack-after", "0"),
+    ("pack", "--now"),
     ("gc", "--care-lease", f"{LEASE:g}s", "--care-delay", "0", "--pack-grace", "0", "--pack-dead", "0.01"),
     ("fsck",),
 )
@@ -111,6 +111,7 @@ def beside(folder: Path, arguments: Sequence[str]) -> Iterator[None]:
     )
     try:
         yield
+        assert process.poll() in (None, 0), f"{arguments} ended with {process.returncode}"
     finally:
         process.kill()
         process.wait()

@@ -113,3 +113,40 @@ def test_a_disk_without_a_byte_still_reads_and_recovers(disk: Path) -> None:
         assert ask(server, "GET", "/v2/full/manifests/v1").body == body
         assert server.stop() == 0
     assert run("fsck", "--data", str(disk / "data")).returncode == 0
+
+
+def packed_files(disk: Path) -> list[Path]:
+    return sorted((disk / "data" / "packs").rglob("*.pack"))
+
+
+def test_packing_and_collecting_on_a_full_disk(disk: Path) -> None:
+    """The commands say that it is full, leave no half pack, and do their work when there is room again."""
+    ballast = disk / "ballast"
+    blobs = [os.urandom(2 * MIB) for _ in range(3)]
+    small = [os.urandom(30_000) for _ in range(10)]
+    data = str(disk / "data")
+    with serving(disk) as server:
+        for blob in (*blobs, *small):
+            assert oci(server, blob).status == 201
+        ballast.write_bytes(bytes(max(0, free(disk) - MIB)))
+        room, before = free(disk), packed_files(disk)
+        done = run("pack", "--data", data, "--now")
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False), done
+        assert "full" in done.stderr
+        assert packed_files(disk) == before, "half a pack is left"
+        assert free(disk) > room - MIB // 2
+        for blob in (*blobs, *small):
+            assert ask(server, "GET", f"/v2/full/blobs/{sha256(blob)}").body == blob
+        collected = run("gc", "--data", data, "--care-lease", "0", "--care-delay", "0", "--pack-grace", "0")
+        assert collected.returncode in (0, 2)  # what it deletes is little to write, which may just fit
+        assert "Traceback" not in collected.stderr
+        ballast.unlink()
+        kept = os.urandom(2 * MIB)
+        assert oci(server, kept).status == 201
+        assert run("pack", "--data", data, "--now").returncode == 0
+        assert ask(server, "GET", f"/v2/full/blobs/{sha256(kept)}").body == kept
+        assert [path for path in (disk / "data" / "content").rglob("*") if path.is_file()] == []
+        assert oci(server, os.urandom(2 * MIB)).status == 201
+        assert server.stop() == 0
+    checked = run("fsck", "--data", data)
+    assert checked.returncode == 0, checked.stdout
