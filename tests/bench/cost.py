@@ -12,6 +12,8 @@ that nothing is measured in better times than its neighbour.
   sendfile     the same sent to a socket by the kernel, read by another process
   tiny puts    objects of 1 KiB, each durable, with 1, 16 and 64 callers at once
 
+All but sendfile come again for a sealed domain, whose bytes are encrypted from the first.
+
 examples:
   python -m tests.bench.cost FOLDER                     three rounds of 256 MiB of each kind
   python -m tests.bench.cost FOLDER --mib 1024 --rounds 5 --json cost.json
@@ -27,6 +29,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,7 +38,7 @@ import blake3
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DataPlane, Packing, Stage
 from registry.control import UuidIdentifiers
-from registry.dataplane import open_local
+from registry.dataplane import KeyRing, LocalProvider, open_local
 from tests.bench.report import add_output, parser_for, show
 from tests.bench.samples import KINDS
 
@@ -49,10 +52,12 @@ Found = dict[tuple[str, str], list[float]]
 
 
 @asynccontextmanager
-async def store(folder: Path) -> AsyncIterator[DataPlane]:
+async def store(folder: Path, *, sealed: bool = False) -> AsyncIterator[DataPlane]:
     """A new store in the folder, gone with the block."""
     shutil.rmtree(folder, ignore_errors=True)
-    dataplane = open_local(folder)
+    folder.mkdir(parents=True)
+    keys = KeyRing(folder, LocalProvider(bytes(32)), sealed=lambda _domain: True) if sealed else None
+    dataplane = open_local(folder, keys=keys)
     try:
         yield dataplane
     finally:
@@ -141,11 +146,16 @@ async def measure(folder: Path, kind: str, data: memoryview, found: Found) -> No
         await timed("sendfile", send(dataplane, contents))
         await timed("pack", pack(dataplane))
         await timed("read packed", read(dataplane, contents))
+    async with store(folder / "store", sealed=True) as dataplane:
+        contents = await timed("commit, sealed", commit(dataplane, data))
+        await timed("read loose, sealed", read(dataplane, contents))
+        await timed("pack, sealed", pack(dataplane))
+        await timed("read packed, sealed", read(dataplane, contents))
 
 
-async def tiny(folder: Path, callers: int, count: int) -> tuple[float, float]:
+async def tiny(folder: Path, callers: int, count: int, *, sealed: bool) -> tuple[float, float]:
     """Puts a second, and CPU microseconds of each."""
-    async with store(folder / "store") as dataplane:
+    async with store(folder / "store", sealed=sealed) as dataplane:
         numbers = iter(range(count))
 
         async def put_some() -> None:
@@ -178,21 +188,23 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     samples = {kind: memoryview(make(size)) for kind, make in KINDS.items()}
     found: Found = {}
-    puts: dict[int, list[tuple[float, float]]] = {}
+    puts: dict[tuple[int, bool], list[tuple[float, float]]] = {}
     for number in range(rounds):
         for kind, data in samples.items():
             asyncio.run(measure(folder, kind, data, found))
-        for callers in _CALLERS:
+        for callers, sealed in product(_CALLERS, (False, True)):
             count = tiny_puts if callers > 1 else tiny_puts // 4
-            puts.setdefault(callers, []).append(asyncio.run(tiny(folder, callers, count)))
+            outcome = asyncio.run(tiny(folder, callers, count, sealed=sealed))
+            puts.setdefault((callers, sealed), []).append(outcome)
         tell(f"round {number + 1} of {rounds}")
     tiny_rows = [
         {
             "tiny puts, callers": callers,
+            "sealed": "yes" if sealed else "no",
             "a second": round(median(rate for rate, _ in each)),
             "CPU µs each": round(median(cpu for _, cpu in each)),
         }
-        for callers, each in puts.items()
+        for (callers, sealed), each in puts.items()
     ]
     sizes = [{"kind": kind, "MiB": len(data) >> 20} for kind, data in samples.items()]
     return {"cost": table(found), "tiny": tiny_rows, "samples": sizes}
