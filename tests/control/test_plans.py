@@ -36,6 +36,8 @@ from tests.control.world import (
 #: Tables of one row: reading all of it is the look-up.
 SINGLE = {"ledger_head", "store_usage"}
 
+CHANGES_OR_READS = ("SELECT", "UPDATE", "DELETE", "INSERT")
+
 TABLES = {
     name for metadata in (tables.ledger, tables.views, tables.operational) for name in metadata.tables
 } - SINGLE
@@ -171,9 +173,12 @@ def test_no_page_of_a_collection_or_scrub_reads_a_whole_table(tmp_path: Path) ->
         name: str(value)
         for module in (holding, verifying, removals)
         for name, value in vars(module).items()
-        if isinstance(value, TextClause) or name in ("_CLAIMABLE", "REMOVAL", "_LINK", "_CONTENT")
+        if isinstance(value, TextClause)
+        or name in ("_LINK", "_CONTENT")
+        or (module is removals and isinstance(value, str) and value.lstrip().startswith(CHANGES_OR_READS))
     }
     excepted = {"_MISSING", "_WAITING"}  # counts by an index of few rows
+    pages.pop("_UNNAMED", None)  # made of as many places as it is asked for
     file = tmp_path / "ledger.sqlite"
     engine = create_engine(f"sqlite:///{file}")
     for metadata in (tables.ledger, tables.views, tables.operational):
