@@ -18,6 +18,7 @@ from registry.dataplane import DataPlaneSettings
 from registry.dataplane.drivers.port import Transient
 from registry.dataplane.packs.codec import Records
 from registry.dataplane.packs.records import Kind
+from registry.dataplane.packs.writer import PackWriter
 from tests.dataplane.packed import SMALL, dump, loose_files, open_small, pack_files, rebuild
 from tests.dataplane.support import body, content_of, new_stage, open_engine, read_all
 
@@ -262,4 +263,20 @@ async def test_packs_of_many_domains_are_not_all_kept_open(tmp_path: Path) -> No
     assert len([path for path in _open_packs() if str(tmp_path) in path]) <= 32
     for name, content in zip(names, contents, strict=True):
         assert await store.get(name, content.blake3, 20) == name.encode()
+    await store.close()
+
+
+async def test_nobody_waits_for_ever_whatever_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_small(tmp_path)
+    real = PackWriter.keep
+
+    def broken(self: PackWriter) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(PackWriter, "keep", broken)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreError):
+            await store.put(DEFAULT_DOMAIN, b"one")
+    monkeypatch.setattr(PackWriter, "keep", real)
+    assert await store.put(DEFAULT_DOMAIN, b"two") == content_of(b"two")
     await store.close()

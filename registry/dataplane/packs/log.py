@@ -103,7 +103,11 @@ class TinyLog:
 
     def _run(self) -> None:
         while batch := self._next():
-            self._commit(batch)
+            try:
+                self._commit(batch)
+            except Exception as error:  # whatever it is, nobody waits for ever
+                for write in batch:
+                    write.error = write.error or error
             loops: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
             for write in batch:
                 loops.setdefault(write.loop, []).append(write)
@@ -222,4 +226,5 @@ class TinyLog:
 
 def _answer(writes: list[_Write]) -> None:
     for write in writes:
-        write.answer()
+        if not write.future.done():  # its loop may be ending
+            write.answer()
