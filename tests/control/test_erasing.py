@@ -12,11 +12,11 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.events import DomainErased
 from registry.contract.model import NewFile, NewPackage, Search
 from registry.contract.names import Repository, Tag
-from registry.control import Limits, RepositoryPolicy, collection
+from registry.control import Limits, RepositoryPolicy, collection, scrubbing
 from registry.control.erasing import note_erased
 from registry.control.explaining import explain
 from registry.control.work import hold
-from registry.dataplane import open_local
+from registry.dataplane import KeyRing, LocalProvider, open_local
 from tests.control.world import ALICE, DAY, DEMO, World, blake3, open_world, sha256, whole
 
 SECRET = DomainId("secret")
@@ -123,3 +123,23 @@ async def test_schemas_go_with_the_default_domain(world: World) -> None:
     await note_erased(world.store.core, ALICE.id, DEFAULT_DOMAIN)
     assert await kind_of(world.session.schemas.get("guide.run.v1")) is ErrorKind.SCHEMA_UNKNOWN
     await world.check()
+
+
+async def test_a_destruction_that_stopped_halfway_is_told_and_noted_by_the_scrub(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    ring = KeyRing(folder, LocalProvider(bytes(range(32))), sealed=lambda domain: domain == SECRET)
+    dataplane = open_local(folder, keys=ring)
+    async with open_world(tmp_path / "ledger.sqlite", dataplane, policies=POLICIES) as world:
+        await fill(world)
+        KeyRing(folder).destroy(SECRET)  # another process, killed before it wrote the event
+        assert await kind_of(world.bob.blobs.get(LEGAL, sha256(b"x"))) is ErrorKind.ERASED
+        (fault,) = [fault for fault in (await world.fsck()).faults if fault.kind == "erased"]
+        assert "keys destroy secret --yes" in fault.message
+        world.clock.advance(31 * DAY)
+        async with hold(world.store.core, scrubbing.WORK) as work:
+            done = await scrubbing.scrub(work, rate=2**30, every=30 * DAY)
+        assert (done.faults, done.unreadable) == (0, 0)
+        assert [line async for line in _erased(world)] == [SECRET]
+        assert await whole((await world.session.blobs.get(DEMO, sha256(LAYER))).stream()) == LAYER
+        await world.check()
+    await dataplane.close()
