@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from registry.contract.dataplane import DomainId
 from registry.dataplane.drivers.forms import Form, Source, StageForm, Step, read_exactly
-from registry.dataplane.drivers.port import ObjectKey, OpenObject, Piece, Pieces
+from registry.dataplane.drivers.port import LARGEST_PIECE, ObjectKey, OpenObject, Piece, Pieces
 from registry.dataplane.workers import Workers
 
 #: Up to this many bytes are read in the loop's thread where the page cache has them: 37 against 129 µs.
@@ -82,13 +82,13 @@ class PlainStage:
 
 
 class PlainSource:
-    """An open plain file."""
+    """An open plain file. Reads of more than LARGEST_PIECE cost packing a fifth more CPU."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def read(self, length: int) -> bytes:
-        return os.read(self._fd, length)
+        return os.read(self._fd, min(length, LARGEST_PIECE))
 
 
 class PlainForm:

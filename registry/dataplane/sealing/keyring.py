@@ -60,7 +60,7 @@ class KeyRing:
         self._provider = provider
         self._providers = {one.id: one for one in (*former, *([provider] if provider else []))}
         self._sealed = sealed
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seals: dict[DomainId, bool] = {}
         self._open: dict[KeyName, DataKey] = {}
         self._current: dict[DomainId, tuple[int, KeyName]] = {}
@@ -199,6 +199,7 @@ class KeyRing:
                     self._open[name] = DataKey(name, self._secret(key))
                     break
             else:
+                self._not_destroyed(name.domain)  # just now
                 raise Permanent(f"the key file of {name} is missing; put it back from a backup of the store")
         return self._open[name]
 
