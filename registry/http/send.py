@@ -13,7 +13,7 @@ from registry.contract.model import Reading
 from registry.http.conditional import etag, not_modified, range_applies
 from registry.http.ranges import ByteRange, parse_range
 from registry.http.response import Headers, WireResponse, header_lines
-from registry.http.sendfile import FileRegion, can_send_file, send_file
+from registry.http.sendfile import FileRegion, send_file, socket_of
 from registry.http.sendstream import send_stream
 
 #: Seconds without progress after which a client that reads nothing is cut off.
@@ -104,16 +104,20 @@ async def _large(
     part: ByteRange,
     stall_timeout: float,
 ) -> None:
-    file: OpenFile | None = await reading.open_file() if can_send_file(request) else None
-    if file is None:
-        pieces = reading.stream(part.start, part.length)
-        await send_stream(request, response, pieces, part.length, stall_timeout=stall_timeout)
-        return
-    try:
-        region = FileRegion(file.fd, part.start, part.length)
-        await send_file(request, response.begin(request), region, stall_timeout=stall_timeout)
-    finally:
-        file.close()
+    sock = socket_of(request)
+    if sock is not None:
+        with sock:
+            file: OpenFile | None = await reading.open_file()
+            if file is not None:
+                try:
+                    region = FileRegion(file.fd, part.start, part.length)
+                    head = response.begin(request)
+                    await send_file(request, sock, head, region, stall_timeout=stall_timeout)
+                finally:
+                    file.close()
+                return
+    pieces = reading.stream(part.start, part.length)
+    await send_stream(request, response, pieces, part.length, stall_timeout=stall_timeout)
 
 
 def _cut_off(request: web.BaseRequest, error: Exception) -> None:

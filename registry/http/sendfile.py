@@ -40,20 +40,30 @@ class FileRegion:
     length: int
 
 
-def can_send_file(request: web.BaseRequest) -> bool:
-    """Whether the connection is a plain socket: TLS has to see the bytes."""
+def socket_of(request: web.BaseRequest) -> socket.socket | None:
+    """The connection as a socket of the caller's own, who closes it.
+
+    None where only a stream of pieces will do: with TLS, which has to see the bytes, or when the process has
+    no descriptor left.
+    """
     transport = request.transport
-    return (
-        transport is not None
-        and transport.get_extra_info("sslcontext") is None
-        and transport.get_extra_info("socket") is not None
-    )
+    if transport is None or transport.get_extra_info("sslcontext") is not None:
+        return None
+    found = transport.get_extra_info("socket")
+    if found is None:
+        return None
+    try:
+        return socket.socket(fileno=os.dup(found.fileno()))
+    except OSError:
+        return None
 
 
 async def send_file(
-    request: web.BaseRequest, head: bytes, region: FileRegion, *, stall_timeout: float
+    request: web.BaseRequest, sock: socket.socket, head: bytes, region: FileRegion, *, stall_timeout: float
 ) -> None:
-    """Send `head`, then `region`. The file stays the caller's, who keeps it open until this returns.
+    """Send `head`, then `region`, by a socket from `socket_of`.
+
+    Socket and file stay the caller's, who keeps them open until this returns.
 
     Raises ConnectionError when the client is gone or takes nothing for `stall_timeout` seconds; the
     connection is aborted then. EOFError when the file is shorter than promised.
@@ -63,7 +73,6 @@ async def send_file(
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left")
     request.writer.output_size += len(head)
-    sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
     try:
         sock.setblocking(False)
         await _send(transport, sock, head, region, stall_timeout)
@@ -73,8 +82,6 @@ async def send_file(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
         raise
-    finally:
-        sock.close()
     request.writer.output_size += region.length
 
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from registry.http.send import send_bytes, send_reading
-from registry.http.sendfile import FileRegion, send_file
+from registry.http.sendfile import FileRegion, send_file, socket_of
 from tests.http.serving import connect, serve
 from tests.http.stored import FileReading
 
@@ -206,7 +206,10 @@ def test_a_file_that_shrank_aborts_instead_of_hanging(run: Run, path: Path, larg
         response = web.StreamResponse()
         with path.open("rb") as file, pytest.raises(EOFError):
             region = FileRegion(file.fileno(), 0, len(large) + 1)
-            await send_file(request, b"HTTP/1.1 200 OK\r\n\r\n", region, stall_timeout=5)
+            sock = socket_of(request)
+            assert sock is not None
+            with sock:
+                await send_file(request, sock, b"HTTP/1.1 200 OK\r\n\r\n", region, stall_timeout=5)
         return response
 
     async def test() -> None:
