@@ -44,8 +44,8 @@ def test_gc_beside_a_server(tmp_path: Path) -> None:
         assert client.head(f"/v2/a/b/blobs/{DIGEST}").status_code == 200
         said = run("gc", "--data", data, *SOON)
         assert said.returncode == 0
-        assert f"reclaimable: {len(LOOSE)} bytes in 1 objects" in said.stdout
-        assert f"freed: {len(LOOSE)} bytes of 1 objects" in said.stdout
+        assert f"reclaimable: {len(LOOSE)} bytes in 1 object" in said.stdout
+        assert f"freed: {len(LOOSE)} bytes of 1 object" in said.stdout
         assert client.head(f"/v2/a/b/blobs/{DIGEST}").status_code == 404
         assert server.metric("collection_freed_bytes_total") == len(LOOSE)
         assert ask("gc", "--data", data, "--explain", DIGEST, code=1)["held"] is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, print_json
+from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, counted, print_json
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 
@@ -82,11 +82,19 @@ async def _collect(store: Store, args: argparse.Namespace) -> int:
     dead = await store.core.dataplane.dead(0)
     worth = await store.core.dataplane.dead()
     if not args.json:
-        print(
-            f"reclaimable: {before.reclaimable_bytes} bytes in {before.removed + before.waiting} objects; "
-            f"{before.unlinked} blobs leave their repositories, {before.manifests} manifests go by policy; "
-            f"{dead} bytes in packs are dead, {worth} of them in packs worth rewriting",
-            flush=True,
+        objects = counted(before.removed + before.waiting, "object")
+        print(f"reclaimable: {before.reclaimable_bytes} bytes in {objects}", flush=True)
+        _tell(
+            (before.unlinked, f"{counted(before.unlinked, 'blob')} would leave their repositories"),
+            (
+                before.manifests,
+                f"{counted(before.manifests, 'untagged manifest')} would be deleted by policy",
+            ),
+            (dead, f"{dead} bytes in packs are dead, {worth} of them in packs worth rewriting"),
+            (
+                not before.reclaimable_bytes,
+                "content stays for `care.lease` after it came or was asked for; --explain DIGEST says more",
+            ),
         )
     planned = {
         "reclaimable_bytes": before.reclaimable_bytes,
@@ -123,10 +131,23 @@ async def _collect(store: Store, args: argparse.Namespace) -> int:
         }
         print_json({"dry_run": False, "before": planned, "done": after})
     else:
-        print(
-            f"freed: {done.freed_bytes} bytes of {done.freed} objects, and {done.rewritten_bytes} bytes by "
-            f"rewriting packs; {done.manifests} manifests deleted, "
-            f"{done.unlinked} blobs unlinked; {done.waiting} objects with {done.waiting_bytes} bytes wait "
-            f"for their time, {done.orphans} of them found without a row just now"
+        print(f"freed: {done.freed_bytes} bytes of {counted(done.freed, 'object')}")
+        waiting = f"{counted(done.waiting, 'object')} with {done.waiting_bytes} bytes"
+        _tell(
+            (done.rewritten_bytes, f"{done.rewritten_bytes} bytes fewer in packs, by rewriting them"),
+            (done.unlinked, f"{counted(done.unlinked, 'blob')} left their repositories"),
+            (done.manifests, f"{counted(done.manifests, 'untagged manifest')} deleted by policy"),
+            (
+                done.orphans,
+                f"{counted(done.orphans, 'object')} found that no row names, as crashes leave them",
+            ),
+            (done.waiting, f"{waiting} are marked, and deleted by a later run"),
         )
     return EXIT_OK
+
+
+def _tell(*facts: tuple[object, str]) -> None:
+    """A line for each that there is something to say of."""
+    for there, line in facts:
+        if there:
+            print(f"  {line}", flush=True)
