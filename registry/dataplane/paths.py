@@ -6,12 +6,14 @@
       quarantine/<domain>/<hex[:2]>/<hex> what was found corrupt, kept for a person to look at
       staging/<boot>/<domain>/<id>        what an upload has sent so far; <boot> is the kernel's boot id,
                                           see drivers/staging.py
+      …/<hex>.sealed, …/<id>.sealed       the same in sealed domains, see sealing/files.py
       packs/<domain>/<id>.pack            many records in one file (FORMAT.md); <id> is a UUID in 32 digits
       packs/SESSION                       which index belongs to these packs (packs/session.py)
       index/content.sqlite                where in the packs what is; made again from the packs when lost
       index/open, change, maintain        empty files to lock, see index/locks.py
       index/permit                        who may delete just now, see drivers/taking.py
       keys/<domain>/<id>.key              data keys of sealed domains, wrapped; <id> are 32 digits
+      keys/<domain>/destroyed             says that they were destroyed
 
 Folders are 0700, files 0600.
 """
