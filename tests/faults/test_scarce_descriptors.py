@@ -5,13 +5,18 @@ from __future__ import annotations
 import http.client
 import os
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 
 from tests.faults.history import sha256
+from tests.faults.kills import wait_for_leases
 from tests.server.program import Running, run, serving, until
+
+#: Seconds that an upload is kept which nobody goes on with.
+EXPIRY = 3
 
 
 def open_files(server: Running) -> int:
@@ -35,7 +40,7 @@ def scarce(server: Running, more: int) -> Iterator[None]:
 def test_no_descriptor_left(tmp_path: Path) -> None:
     """Whatever number is left, the answer is what was asked for or 503, and nothing stays open."""
     data = os.urandom(200_000)
-    with serving(tmp_path) as server:
+    with serving(tmp_path, "--uploads-expiry", f"{EXPIRY}s") as server:
         line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
 
         def ask(method: str, target: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
@@ -73,8 +78,10 @@ def test_no_descriptor_left(tmp_path: Path) -> None:
         line.close()
         assert server.stop() == 0
         assert "Traceback" not in server.log.read_text()
-    # What was refused when not even its stage could be deleted goes as an upload does that nobody goes on with.
-    with serving(tmp_path, "--uploads-expiry", "1s") as server:
-        until(lambda: not [path for path in (tmp_path / "data" / "staging").rglob("*") if path.is_file()], 70)
+    # Where not even the stage could be deleted it goes as an upload does that nobody goes on with.
+    wait_for_leases(tmp_path)
+    time.sleep(EXPIRY)
+    with serving(tmp_path, "--uploads-expiry", f"{EXPIRY}s") as server:
+        until(lambda: not [path for path in (tmp_path / "data" / "staging").rglob("*") if path.is_file()], 20)
         assert server.stop() == 0
     assert run("fsck", "--data", str(tmp_path / "data")).returncode == 0
