@@ -36,6 +36,11 @@ def open_dataplane(settings: Settings, *, observer: Callable[[str, float, str], 
     return open_local(settings.server.data, settings=chosen, keys=key_ring(settings))
 
 
+def open_copy(settings: Settings, folder: Path) -> DataPlane:
+    """Open the data plane in `folder`, a backup or another store, with the same keys. Raises as above."""
+    return open_local(folder, keys=key_ring(settings, folder))
+
+
 def key_ring(
     settings: Settings,
     root: Path | None = None,

@@ -78,3 +78,26 @@ def test_fsck_repairs_what_a_push_then_heals(tmp_path: Path) -> None:
     assert ask("fsck", "--data", str(data), "--subset", "100%")["ok"]
     assert run("fsck", "--data", str(data), "--subset", "9/3").returncode == 2
     assert run("fsck", "--data", str(data), "--resume").returncode == 2
+
+
+def test_fsck_takes_what_is_missing_from_a_backup(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    tiny = b"tiny"
+    names = [f"sha256:{hashlib.sha256(content).hexdigest()}" for content in (LOOSE, tiny)]
+    with serving(tmp_path) as server, server.client() as client:
+        for name, content in zip(names, (LOOSE, tiny), strict=True):
+            assert client.post(f"/v2/a/b/blobs/uploads/?digest={name}", content=content).status_code == 201
+    assert run("backup", "--data", str(data), str(copy)).returncode == 0
+    for path in [*(data / "content").rglob("*"), *(data / "packs").rglob("*")]:
+        if path.is_file():
+            path.unlink()
+    for wrong in (("--from", str(copy)), ("--repair", "--from", str(tmp_path))):
+        refused = run("fsck", "--data", str(data), *wrong)
+        assert refused.returncode == 2
+        assert ("needs --repair" if len(wrong) == 2 else "holds no store") in refused.stderr
+    mended = ask("fsck", "--data", str(data), "--repair", "--from", str(copy))
+    assert sum("from another location" in step["message"] for step in mended["repairs"]) == 2
+    assert ask("fsck", "--data", str(data))["ok"]
+    with serving(tmp_path) as server, server.client() as client:
+        for name, content in zip(names, (LOOSE, tiny), strict=True):
+            assert client.get(f"/v2/a/b/blobs/{name}").content == content

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry.server.cli.console import (
     EXIT_FAULT,
@@ -17,13 +21,17 @@ from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 from registry.server.settings import Settings
 
+if TYPE_CHECKING:
+    from registry.contract.dataplane import DataPlane
+
 HELP = """\
 check every object of a store, also beside a running server
 
 Reads the ledger, the views and every byte, and compares each content with all of its digests. Names each
 fault, and changes nothing but a note of how far it is, for --resume. With --repair it sets corrupt content
 aside so that a push heals it, recounts counters and completes what a crash left; that needs the data folder
-for itself, so stop the server first. A push of the same content heals what is missing; `rebuild` mends views.
+for itself, so stop the server first. With --from it takes missing content from a backup, or from any other
+data folder that has it. A push of the same content heals what is missing; `rebuild` mends views.
 Exit code 0: no fault, or all mended; 1: faults; 2: the check could not run.
 
 examples:
@@ -32,7 +40,7 @@ examples:
   artifact-store fsck --data ./data --subset 2/7         the second of seven parts, each night another
   artifact-store fsck --data ./data --subset 5%          a twentieth, by chance
   artifact-store fsck --data ./data --resume             go on where the last one was stopped
-  artifact-store fsck --data ./data --repair
+  artifact-store fsck --data ./data --repair --from /mnt/backup/artifacts
   artifact-store fsck --data ./data --json | jq .faults
 """
 
@@ -46,6 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     extent.add_argument("--resume", action="store_true", help="go on with a check that was stopped")
     parser.add_argument("--repair", action="store_true", help="mend what can be mended; no server may run")
+    parser.add_argument(
+        "--from",
+        dest="sources",
+        metavar="FOLDER",
+        type=Path,
+        action="append",
+        default=[],
+        help="with --repair: take missing content from this backup or data folder; may be repeated",
+    )
     add_quiet(parser)
 
 
@@ -59,6 +76,8 @@ async def _run(args: argparse.Namespace) -> int:
     from registry.server.folder import FolderBusyError, lock_exclusive
 
     settings = existing(args)
+    if args.sources and not args.repair:
+        raise CommandError("--from says where missing content is to be had; it needs --repair")
     if not args.repair:
         return await _check(settings, args)
     try:
@@ -66,6 +85,22 @@ async def _run(args: argparse.Namespace) -> int:
             return await _check(settings, args)
     except FolderBusyError as error:
         raise CommandError(str(error)) from None
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, folders: Sequence[Path]) -> AsyncIterator[list[DataPlane]]:
+    """The stores in these folders. Raises CommandError for a folder that holds none."""
+    from registry.server.storage import open_copy
+
+    for folder in folders:
+        if not (folder / "FORMAT").is_file():
+            raise CommandError(f"{folder} holds no store; name a backup or a data folder")
+    async with AsyncExitStack() as stack:
+        others = []
+        for folder in folders:
+            others.append(open_copy(settings, folder))
+            stack.push_async_callback(others[-1].close)
+        yield others
 
 
 async def _check(settings: Settings, args: argparse.Namespace) -> int:
@@ -85,7 +120,7 @@ async def _check(settings: Settings, args: argparse.Namespace) -> int:
     steps: list[Step] = []
     try:
         subset = parse_subset(args.subset, secrets.randbelow(2**32) / 2**32) if args.subset else EVERYTHING
-        async with open_stored(settings) as opened:
+        async with open_stored(settings) as opened, _opened(settings, args.sources) as others:
             done = await fsck(
                 opened.store.core,
                 structure_only=args.structure_only,
@@ -94,7 +129,7 @@ async def _check(settings: Settings, args: argparse.Namespace) -> int:
                 progress=progress,
             )
             if args.repair:
-                steps = await repair(opened.store.core, done)
+                steps = await repair(opened.store.core, done, others)
     except StoreError as error:
         if error.kind is not ErrorKind.BAD_REQUEST:
             raise
