@@ -19,13 +19,15 @@ from pathlib import Path
 
 from tests.faults.doomed import Life
 from tests.faults.history import Client, History, verify
-from tests.faults.kills import EAGER, LEASE, check
+from tests.faults.kills import EAGER, check
 from tests.faults.wire import ask
 from tests.server.program import Running, run, serving
 
 CLIENTS = 4
 READERS = 2
 EPOCH = 10.0
+#: Seconds that a blob stays which nothing names: short, so that a minute sees some collected.
+LEASE = 25.0
 #: Seconds between two looks at the memory of the workers.
 _LOOK = 0.5
 #: Commands that run beside the server, one after the other; each must do its work.
@@ -172,7 +174,7 @@ class Load:
 
 def run_everything(folder: Path, seconds: float, seed: int, workers: int = 2) -> Everything:
     """A server in `folder` under everything, and what is found of it in the end."""
-    with serving(folder, "--workers", str(workers), *EAGER) as server:
+    with serving(folder, "--workers", str(workers), *EAGER, "--care-lease", f"{LEASE:g}s") as server:
         load = Load(server, folder, seed)
         load.run(seconds)
         code = server.stop()

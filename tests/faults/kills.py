@@ -28,9 +28,9 @@ from tests.server.program import ROOT, Running, command, environment, run, servi
 CLIENTS = 5
 #: Seconds that a blob stays which nothing names: long enough for a push on a busy machine, and short enough
 #: that later cycles collect what earlier ones left.
-LEASE = 30.0
+LEASE = 60.0
 #: Seconds that an upload is kept for who wants to go on with it.
-EXPIRY = 40.0
+EXPIRY = 900.0
 #: A server that does all at once, as soon as it starts.
 EAGER = (
     *("--log-access", "false", "--care-lease", f"{LEASE:g}s", "--care-collect", "1s", "--care-delay", "1s"),
@@ -151,6 +151,17 @@ def wait_for_leases(folder: Path) -> None:
             connection.execute("UPDATE work_leases SET expires_at = 0")
 
 
+def _let_all_expire(folder: Path) -> None:
+    """As if so much time had passed that nothing is kept any more for who may come back."""
+    with contextlib.closing(sqlite3.connect(folder / "data" / "ledger.sqlite", timeout=10)) as connection:
+        with connection:
+            for table in ("work_leases", "content_leases", "uploads"):
+                connection.execute(f"UPDATE {table} SET expires_at = 0")
+    for path in (folder / "data" / "staging").rglob("*"):
+        if path.is_file():
+            os.utime(path, (0, 0))
+
+
 def run_cycles(folder: Path, seeds: Sequence[int], workers: int) -> Killed:
     """A kill for each seed, on one store. Fails with the seed."""
     killed, histories = Killed(), list[History]()
@@ -179,7 +190,7 @@ def run_cycles(folder: Path, seeds: Sequence[int], workers: int) -> Killed:
 
 def _settle(folder: Path, histories: Sequence[History], options: Sequence[str], killed: Killed) -> None:
     """All that was acknowledged is there, what was deleted is collected, and no more is kept than needed."""
-    time.sleep(max(EXPIRY, LEASE) + 1)  # till nothing is kept for who may come back
+    _let_all_expire(folder)
     doomed = [found for history in histories for found in history.doomed]
     collecting = ("--care-lease", "0", "--care-delay", "0", "--pack-grace", "0", "--pack-dead", "0.01")
     with serving(folder, *options) as server:
