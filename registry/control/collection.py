@@ -277,16 +277,9 @@ async def _delete(work: Work, claimed: list[Removal], done: Collected) -> None:
 
 
 async def _let_untagged_go(work: Work, done: Collected, progress: Progress) -> None:
-    core, after = work.core, 0
-    if all(policy.untagged_after is None for policy in core.policies.repositories):
-        return
-    while page := await core.database.read(partial(holding.repositories, after=after, limit=_PAGE)):
-        after = page[-1][0]
-        for repository_id, name in page:
-            waits = retention.untagged_after(core, name)
-            if waits is not None:
-                await _settle_needs(work, repository_id)
-                await _expire(work, repository_id, name, waits, done, progress)
+    async for repository_id, name, waits in retention.expiring(work.core):
+        await _settle_needs(work, repository_id)
+        await _expire(work, repository_id, name, waits, done, progress)
 
 
 async def _settle_needs(work: Work, repository_id: int) -> None:

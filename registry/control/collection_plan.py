@@ -63,15 +63,8 @@ async def plan(core: Core) -> Plan:
 
 async def _manifests(core: Core, done: Plan) -> None:
     """Those that the last run has seen untagged for long enough, and that still are."""
-    after = 0
-    if all(policy.untagged_after is None for policy in core.policies.repositories):
-        return
-    while page := await core.database.read(partial(holding.repositories, after=after, limit=_PAGE)):
-        after = page[-1][0]
-        for repository_id, name in page:
-            waits = retention.untagged_after(core, name)
-            if waits is not None:
-                done.manifests += await _overdue(core, repository_id, waits)
+    async for repository_id, _, waits in retention.expiring(core):
+        done.manifests += await _overdue(core, repository_id, waits)
 
 
 async def _overdue(core: Core, repository_id: int, waits: int) -> int:

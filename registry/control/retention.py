@@ -7,6 +7,9 @@ told that it is there (DECISIONS 10), and manifests stay by themselves unless a 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from functools import partial
+
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.events import BlobUnlinked, ContentRemoved, ManifestDeleted, TagDeleted
@@ -19,6 +22,9 @@ from registry.control.sql.transaction import Transaction
 
 #: As many users are named in the refusal.
 _NAMED = 100
+
+#: Repositories are looked through in pages of so many.
+_PAGE = 2000
 
 #: The first edges by the index, then who they belong to: what a million manifests share costs no more.
 #: CROSS JOIN keeps SQLite to this order, as in holding.py.
@@ -117,6 +123,19 @@ def untagged_after(core: Core, repository: Repository) -> int | None:
     """
     after = core.policies.of(repository).untagged_after
     return None if after is None else max(after, core.limits.content_lease)
+
+
+async def expiring(core: Core) -> AsyncIterator[tuple[int, Repository, int]]:
+    """The repositories whose untagged manifests go: row, name, and how long those stay (microseconds)."""
+    if all(policy.untagged_after is None for policy in core.policies.repositories):
+        return
+    after = 0
+    while page := await core.database.read(partial(holding.repositories, after=after, limit=_PAGE)):
+        after = page[-1][0]
+        for repository_id, name in page:
+            waits = untagged_after(core, name)
+            if waits is not None:
+                yield repository_id, name, waits
 
 
 def expire_untagged(tx: Transaction, core: Core, repository: Repository, manifest_id: int) -> bool:

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.oci.world import World, b3, error_code, manifest, sha256, sha512
+from tests.documents import manifest
+from tests.oci.world import World, b3, error_code, sha256, sha512
 
 DATA = os.urandom(200_000)
 

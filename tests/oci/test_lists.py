@@ -10,8 +10,9 @@ import pytest
 
 from oci import Limits
 from registry.contract.manifest import OCI_INDEX, OCI_MANIFEST
+from tests.documents import EMPTY, descriptor, manifest
 from tests.http.serving import Answer
-from tests.oci.world import EMPTY, World, descriptor, error_code, manifest, open_world, sha256
+from tests.oci.world import World, error_code, open_world, sha256
 
 TAGS = ["0", "A", "B-1", "Z", "_x", "a", "a.b", "b", "latest", "z"]
 

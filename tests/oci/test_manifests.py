@@ -8,18 +8,8 @@ import pytest
 
 from oci import Limits
 from registry.contract.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tests.oci.world import (
-    EMPTY,
-    World,
-    b3,
-    descriptor,
-    error_code,
-    index,
-    manifest,
-    open_world,
-    sha256,
-    sha512,
-)
+from tests.documents import EMPTY, descriptor, index, manifest
+from tests.oci.world import World, b3, error_code, open_world, sha256, sha512
 
 LAYER = b"layer"
 

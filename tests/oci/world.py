@@ -8,19 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 from blake3 import blake3
 
 from oci import Face, Limits
-from registry.contract.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
+from registry.contract.manifest import OCI_MANIFEST
 from registry.contract.store import Session
 from registry.control import open_store
 from registry.dataplane import open_local
+from tests.documents import EMPTY
 from tests.http.serving import Answer, Connection, connect, serve
-
-EMPTY = b"{}"
 
 
 def sha256(data: bytes) -> str:
@@ -33,27 +31,6 @@ def sha512(data: bytes) -> str:
 
 def b3(data: bytes) -> str:
     return f"blake3:{blake3(data).hexdigest()}"
-
-
-def descriptor(data: bytes, media_type: str = "application/octet-stream", **more: Any) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": sha256(data), "size": len(data), **more}
-
-
-def manifest(*layers: bytes, **more: Any) -> bytes:
-    """An image manifest with the empty config."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": descriptor(EMPTY, OCI_EMPTY),
-        "layers": [descriptor(layer) for layer in layers],
-        **more,
-    }
-    return json.dumps(document).encode()
-
-
-def index(*manifests: bytes, **more: Any) -> bytes:
-    listed = [descriptor(child, OCI_MANIFEST) for child in manifests]
-    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed, **more}).encode()
 
 
 def error_code(answer: Answer) -> str:

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from registry.contract.digest import Digest
-from tests.control.collection.world import LATER, manifest, open_world
+from tests.control.collection.world import LATER, open_world
+from tests.documents import manifest
 
 CONTENTS = 40
 

@@ -10,7 +10,8 @@ from registry.contract.names import Tag
 from registry.control.collection import Collected
 from registry.control.collection_plan import plan
 from registry.control.fsck import fsck
-from tests.control.collection.world import EMPTY, LATER, A, B, World, digest_of, index, manifest, stream
+from tests.control.collection.world import LATER, A, B, World, digest_of, stream
+from tests.documents import EMPTY, index, manifest
 
 LAYER, OTHER, LOOSE = b"a layer", b"another layer", b"nobody's"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from registry.control.fsck import fsck
 from tests.control.collection.killed import CONTENTS, content
-from tests.control.collection.world import LATER, manifest, open_world
+from tests.control.collection.world import LATER, open_world
+from tests.documents import manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 CYCLES = 6

@@ -18,7 +18,8 @@ from registry.control.sql import removals
 from registry.control.sql.removals import Removal
 from registry.control.sql.transaction import Transaction
 from registry.control.work import hold
-from tests.control.collection.world import LATER, A, B, World, digest_of, manifest, stream
+from tests.control.collection.world import LATER, A, B, World, digest_of, stream
+from tests.documents import manifest
 
 CONTENTS = [f"content {number}".encode() * 50 for number in range(12)]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from registry.contract.digest import Digest
 from registry.contract.names import Tag
 from registry.control.explaining import explain
-from tests.control.collection.world import LATER, A, World, digest_of, index, manifest, stream
+from tests.control.collection.world import LATER, A, World, digest_of, stream
+from tests.documents import index, manifest
 
 
 async def said(world: World, digest: Digest) -> str:

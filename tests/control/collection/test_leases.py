@@ -6,7 +6,8 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import NewFile, NewPackage
 from registry.contract.names import Tag
 from registry.control.core import DAY, HOUR, SECOND
-from tests.control.collection.world import LATER, A, B, World, digest_of, manifest, stream
+from tests.control.collection.world import LATER, A, B, World, digest_of, stream
+from tests.documents import manifest
 
 LAYER = b"a layer that is asked for"
 

@@ -20,7 +20,8 @@ from registry.control.pack_policy import NEVER, most_reluctant
 from registry.control.packing import PackedUp, Plan
 from registry.control.work import hold
 from registry.dataplane import DataPlaneSettings
-from tests.control.collection.world import LATER, A, B, World, manifest, open_world
+from tests.control.collection.world import LATER, A, B, World, open_world
+from tests.documents import manifest
 
 SOON = PackPolicy(after=DAY)
 OTHERS = Repository("others/c")

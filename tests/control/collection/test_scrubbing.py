@@ -15,7 +15,8 @@ from registry.control.pacing import Pace
 from registry.control.scrubbing import Scrubbed
 from registry.control.work import hold
 from registry.dataplane import open_memory
-from tests.control.collection.world import LATER, World, manifest, open_world
+from tests.control.collection.world import LATER, World, open_world
+from tests.documents import manifest
 
 MONTH = 30 * DAY
 #: Larger than what a data plane may keep in a log, so that each is a file.

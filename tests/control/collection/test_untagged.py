@@ -13,17 +13,8 @@ from registry.control import RepositoryPolicy
 from registry.control.collection_plan import plan
 from registry.control.core import DAY, HOUR, SECOND
 from registry.control.sql.holding import WEAK
-from tests.control.collection.world import (
-    LATER,
-    A,
-    B,
-    World,
-    descriptor,
-    digest_of,
-    index,
-    manifest,
-    open_world,
-)
+from tests.control.collection.world import LATER, A, B, World, digest_of, open_world
+from tests.documents import descriptor, index, manifest
 
 WEEK = 7 * DAY
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, DomainId
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.events import decode_entry
-from registry.contract.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
 from registry.contract.names import Reference, Repository, Tag
 from registry.control import Limits, RepositoryPolicy, Store, SystemClock, collection, open_store
 from registry.control.core import DAY, HOUR, SECOND
@@ -23,10 +21,10 @@ from registry.control.sql import Connection, lookups, statements
 from registry.control.store import PrincipalSession
 from registry.control.work import hold
 from registry.dataplane import DataPlaneSettings, open_local
+from tests.documents import EMPTY
 
 A = Repository("team/a")
 B = Repository("team/b")
-EMPTY = b"{}"
 LATER = DAY + HOUR
 
 
@@ -42,27 +40,6 @@ class MovableClock:
 
 def digest_of(data: bytes) -> Digest:
     return Digest.parse(f"sha256:{sha256(data).hexdigest()}")
-
-
-def descriptor(data: bytes, media_type: str = "application/octet-stream") -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": str(digest_of(data)), "size": len(data)}
-
-
-def manifest(*layers: bytes, **more: Any) -> bytes:
-    """An image manifest with the empty config."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": descriptor(EMPTY, OCI_EMPTY),
-        "layers": [descriptor(layer) for layer in layers],
-        **more,
-    }
-    return json.dumps(document).encode()
-
-
-def index(*children: bytes, **more: Any) -> bytes:
-    listed = [descriptor(child, OCI_MANIFEST) for child in children]
-    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed, **more}).encode()
 
 
 async def stream(data: bytes) -> AsyncIterator[bytes]:
