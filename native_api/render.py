@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any, TypeVar
 
 from native_api import links
 from registry.contract.dataplane import Content, Location, RestoreStatus
 from registry.contract.digest import Digest
+from registry.contract.event_json import event_document
 from registry.contract.manifest import Descriptor
 from registry.contract.model import (
     Draft,
@@ -25,21 +25,15 @@ from registry.contract.model import (
     Upload,
 )
 from registry.contract.names import Reference, Repository, Tag
+from registry.contract.timestamps import rfc3339 as time
 
 Document = dict[str, Any]
 T = TypeVar("T")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode(document: object) -> bytes:
     """UTF-8 JSON without spare bytes, for people on a terminal ended by a newline."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
-
-
-def time(micros: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=micros)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
 
 
 def http_date(micros: int) -> str:
@@ -213,15 +207,7 @@ def schema(value: RegisteredSchema) -> Document:
 
 
 def event(value: LedgerEvent) -> Document:
-    return {
-        "seq": value.seq,
-        "time": time(value.time),
-        "kind": value.kind,
-        "actor": value.actor,
-        "scope": value.scope,
-        "subject": value.subject,
-        "data": dict(value.data),
-    }
+    return event_document(value)
 
 
 def usage(value: StoreUsage) -> Document:

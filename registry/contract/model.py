@@ -232,6 +232,47 @@ class LedgerEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """How a follower of the ledger fares. All events up to `cursor` are settled: taken, left out or dead.
+
+    `state` is `delivering`, `retrying` (the event `failing` was not taken, for `reason`) or `stopped`.
+    `lag_events` and `lag_seconds` say how far it is behind. `configured` is False for what is left of one
+    that is not set any more; then nothing is delivered.
+    """
+
+    name: str
+    target: str
+    configured: bool
+    state: str
+    cursor: int
+    lag_events: int
+    lag_seconds: float
+    delivered: int
+    delivered_at: int | None
+    failures: int
+    failing: int | None
+    failing_since: int | None
+    attempts: int
+    next_attempt_at: int | None
+    reason: str | None
+    dead_letters: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that a receiver did not take, given up at `died_at`. `queued`: it is to be tried again."""
+
+    seq: int
+    kind: str
+    scope: str | None
+    died_at: int
+    attempts: int
+    reason: str
+    queued: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryUsage:
     """Bytes of one repository: `logical` of its distinct content, `exclusive` that nobody else holds."""
 

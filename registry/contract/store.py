@@ -16,7 +16,9 @@ from registry.contract.digest import Algorithm, Digest
 from registry.contract.jsonvalue import JsonValue
 from registry.contract.manifest import Descriptor
 from registry.contract.model import (
+    DeadLetter,
     Draft,
+    FollowerStatus,
     LedgerEvent,
     ManifestAccepted,
     NewPackage,
@@ -338,6 +340,52 @@ class Ledger(Protocol):
         ...
 
 
+class Followers(Protocol):
+    """Who delivers the ledger elsewhere, and what was not taken there. For those who may administer.
+
+    All but `list` raise FOLLOWER_UNKNOWN.
+    """
+
+    async def list(self) -> tuple[FollowerStatus, ...]:
+        """All that are set, or were once, by name."""
+        ...
+
+    async def get(self, name: str) -> FollowerStatus:
+        """One of them."""
+        ...
+
+    async def dead_letters(self, name: str, *, after: int, limit: int) -> Page[DeadLetter]:
+        """Those with `seq > after`, in order."""
+        ...
+
+    async def redeliver(self, name: str, seqs: Sequence[int] | None) -> int:
+        """Try dead letters again as soon as the receiver is there, all where `seqs` is None; how many.
+
+        Raises CONFLICT for a seq that is no dead letter.
+        """
+        ...
+
+    async def skip(self, name: str) -> int:
+        """Make the event that is not taken a dead letter now; its seq. Raises CONFLICT without one."""
+        ...
+
+    async def seek(self, name: str, after: int) -> None:
+        """Go on with the event beyond `after`. Raises CONFLICT beyond the ledger's end."""
+        ...
+
+    async def stop(self, name: str) -> None:
+        """Deliver nothing until `resume`."""
+        ...
+
+    async def resume(self, name: str) -> None:
+        """Go on where it stopped, and at once where it waits."""
+        ...
+
+    async def forget(self, name: str) -> None:
+        """Drop what is left of a follower that is not set any more. Raises CONFLICT for one that is."""
+        ...
+
+
 class Session(Protocol):
     """What one principal can do with the store."""
 
@@ -367,6 +415,9 @@ class Session(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...
+
+    @property
+    def followers(self) -> Followers: ...
 
     async def usage(self, *, after: str | None, limit: int) -> StoreUsage:
         """Bytes, by repository."""

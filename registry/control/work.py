@@ -27,10 +27,11 @@ _PAUSE = 0.2
 class Work:
     """Work that this process holds."""
 
-    def __init__(self, core: Core, name: str, token: int) -> None:
+    def __init__(self, core: Core, name: str, token: int, lease: int) -> None:
         self.core = core
         self.name = name
         self._token = token
+        self._lease = lease
         self._proven = time.monotonic()
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
@@ -38,7 +39,7 @@ class Work:
         begun = time.monotonic()
 
         def fenced(tx: Transaction) -> T:
-            leases.prolong_work(tx.connection, self.name, self._token, tx.now + _LEASE)
+            leases.prolong_work(tx.connection, self.name, self._token, tx.now + self._lease)
             return change(tx)
 
         result = await self.core.database.write(SYSTEM, fenced)
@@ -64,14 +65,15 @@ async def load(core: Core, name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Work]:
+async def hold(core: Core, name: str, patience: float = 0.0, *, lease: int = _LEASE) -> AsyncIterator[Work]:
     """Hold the work called `name`, waiting up to `patience` seconds for another process to end.
 
-    Raises UNAVAILABLE when another has it still.
+    Without a write for `lease` microseconds the holder counts as dead. Raises UNAVAILABLE when another has
+    the work still.
     """
     holder = core.identifiers.new()
     until = time.monotonic() + patience
-    while (token := await _acquire(core, name, holder)) is None:
+    while (token := await _acquire(core, name, holder, lease)) is None:
         if time.monotonic() >= until:
             raise StoreError(
                 ErrorKind.UNAVAILABLE,
@@ -80,7 +82,7 @@ async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Wo
             )
         await asyncio.sleep(_PAUSE)
     try:
-        yield Work(core, name, token)
+        yield Work(core, name, token, lease)
     finally:
         with suppress(StoreError):
             await core.database.write(
@@ -88,7 +90,7 @@ async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Wo
             )
 
 
-async def _acquire(core: Core, name: str, holder: str) -> int | None:
+async def _acquire(core: Core, name: str, holder: str, lease: int) -> int | None:
     return await core.database.write(
-        SYSTEM, lambda tx: leases.acquire_work(tx.connection, name, holder, tx.now, tx.now + _LEASE)
+        SYSTEM, lambda tx: leases.acquire_work(tx.connection, name, holder, tx.now, tx.now + lease)
     )
