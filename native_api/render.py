@@ -13,8 +13,10 @@ from registry.contract.digest import Digest
 from registry.contract.event_json import event_document
 from registry.contract.manifest import Descriptor
 from registry.contract.model import (
+    DeadLetter,
     Draft,
     FileEntry,
+    FollowerStatus,
     LedgerEvent,
     Package,
     PackageSummary,
@@ -210,6 +212,42 @@ def event(value: LedgerEvent) -> Document:
     return event_document(value)
 
 
+def follower(value: FollowerStatus) -> Document:
+    own = links.follower(value.name)
+    return {
+        "name": value.name,
+        "target": value.target,
+        "configured": value.configured,
+        "state": value.state,
+        "cursor": value.cursor,
+        "lag_events": value.lag_events,
+        "lag_seconds": value.lag_seconds,
+        "delivered": value.delivered,
+        "delivered_at": _time(value.delivered_at),
+        "failures": value.failures,
+        "failing": value.failing,
+        "failing_since": _time(value.failing_since),
+        "attempts": value.attempts,
+        "next_attempt_at": _time(value.next_attempt_at),
+        "reason": value.reason,
+        "dead_letters": value.dead_letters,
+        "queued": value.queued,
+        "links": {"self": own, "dead_letters": f"{own}/dead-letters"},
+    }
+
+
+def dead_letter(value: DeadLetter) -> Document:
+    return {
+        "seq": value.seq,
+        "kind": value.kind,
+        "scope": value.scope,
+        "died_at": time(value.died_at),
+        "attempts": value.attempts,
+        "reason": value.reason,
+        "queued": value.queued,
+    }
+
+
 def usage(value: StoreUsage) -> Document:
     return {
         "logical": value.logical,
@@ -226,6 +264,10 @@ def _repository_usage(value: RepositoryUsage) -> Document:
         "exclusive": value.exclusive,
         "objects": value.objects,
     }
+
+
+def _time(micros: int | None) -> str | None:
+    return time(micros) if micros is not None else None
 
 
 def _digest(value: Digest | None) -> str | None:

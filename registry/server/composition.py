@@ -18,6 +18,7 @@ from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
 from registry.server.folder import database_of
+from registry.server.followers import followers_of
 from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
 from registry.server.settings import Settings
@@ -48,6 +49,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             database_of(settings),
             limits=limits_of(settings),
             policies=policies_of(settings),
+            followers=followers_of(settings),
             on_batch=row.batch,
         )
         try:
@@ -150,6 +152,7 @@ class _Scrape:
     async def render(self) -> tuple[bytes, str]:
         # Late: a server nobody scrapes starts without it.
         from registry.server.exposition import render
+        from registry.server.follower_metrics import follower_families
 
         disk = os.statvfs(self._data)
         database = self._store.core.database
@@ -171,4 +174,5 @@ class _Scrape:
             "collection_removed": ("Contents that a collection removed", state.removed),
             "collection_freed_bytes": ("Bytes that collections deleted", state.freed_bytes),
         }
-        return render(self._board, gauges, counters, program_version())
+        families = follower_families(await self._store.followers())
+        return render(self._board, gauges, counters, families, program_version())

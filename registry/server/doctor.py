@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from registry.contract.delivery import Sink
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
 from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
+from registry.server.setting_errors import SettingsError
 from registry.server.settings import Settings
 from registry.server.tls import CertificateError, tls_context
 
@@ -217,6 +219,35 @@ def _database(settings: Settings) -> str:
     return f"answers, schema {found}"
 
 
+def _events(settings: Settings) -> str:
+    """Whether each receiver is there, told without sending it anything."""
+    from registry.server.followers import followers_of
+
+    try:
+        followers = followers_of(settings)
+    except SettingsError as error:
+        raise TroubleError(str(error)) from None
+    if not followers:
+        return "events go nowhere else, as set"
+    found, away = [], []
+    for follower in followers:
+        try:
+            found.append(f"{follower.name}: {asyncio.run(_check_sink(follower.open_sink()))}")
+        except StoreError as error:
+            away.append(f"{follower.name}: {error.message}")
+    if away:
+        # A receiver may be away for as long as it likes: the server works, and delivers when it is back.
+        raise NoticeError("; ".join((*away, *found)))
+    return "; ".join(found)
+
+
+async def _check_sink(sink: Sink) -> str:
+    try:
+        return await sink.check()
+    finally:
+        await sink.close()
+
+
 def _clock(settings: Settings) -> str:
     """Times in the ledger never fall, so a clock that runs ahead once stays in it."""
     now = time.time()
@@ -272,5 +303,6 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "address": _address,
     "certificate": _certificate,
     "database": _database,
+    "events": _events,
     "clock": _clock,
 }

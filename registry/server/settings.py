@@ -11,7 +11,6 @@ knows are refused, because a misspelt limit is a limit that does not hold.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 import tomllib
@@ -20,7 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from registry.server.setting_errors import SettingsError
+from registry.server.setting_errors import parse as _parse
+from registry.server.setting_errors import refuse_unknown as _refuse_unknown
 from registry.server.values import ADDRESS, COUNT, DURATION, FLAG, PATH, SIZE, TEXT, URL, Kind, one_of
+from registry.server.webhook_rules import WebhookRule, read_webhooks
 
 #: What names of environment variables begin with.
 PREFIX = "ARTIFACT_STORE_"
@@ -38,13 +41,12 @@ _FOREIGN = re.compile(
 )
 
 
-class SettingsError(Exception):
-    """A setting that cannot be used; the message names it, its source and what would do."""
+def _setting(default: Any, kind: Kind, reason: str, *, none: str = "none", flag: str | None = None) -> Any:
+    """One setting: its default, its kind, and why the default is right. `none` is how None is printed.
 
-
-def _setting(default: Any, kind: Kind, reason: str, *, none: str = "none") -> Any:
-    """One setting: its default, its kind, and why the default is right. `none` is how None is printed."""
-    return field(default=default, metadata={"kind": kind, "reason": reason, "none": none})
+    `flag` is the name on the command line where it is not made from the key.
+    """
+    return field(default=default, metadata={"kind": kind, "reason": reason, "none": none, "flag": flag})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,45 @@ class Care:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """Where the ledger's events go as they happen. Webhooks stand in the file, as `[[webhook]]`."""
+
+    url: str | None = _setting(
+        None,
+        URL,
+        "Where all events go: nats://HOST,HOST or nats+tls:// for NATS JetStream, https:// for one webhook, "
+        "or what a plugin knows.",
+        none="nowhere",
+        flag="--events",
+    )
+    format: str = _setting(
+        "json",
+        one_of("json", "cbor"),
+        "CloudEvents in NATS: JSON, or with the ledger's own CBOR, whose hash is the ledger's leaf.",
+    )
+    source: str | None = _setting(
+        None, TEXT, "The `source` of events, a URI.", none="urn:uuid: from the ledger's first event"
+    )
+    stream: str = _setting(
+        "artifact-store", TEXT, "The JetStream stream. It is made where there is none, else used as it is."
+    )
+    subject: str = _setting("artifact-store", TEXT, "What NATS subjects begin with.")
+    replicas: int = _setting(1, COUNT, "Copies of a stream that is made; a cluster of three can have 3.")
+    duplicates: float = _setting(
+        600.0, DURATION, "How long a stream that is made drops an event that comes twice, after a crash here."
+    )
+    credentials: Path | None = _setting(None, PATH, "A NATS .creds file.")
+    ca: Path | None = _setting(
+        None, PATH, "PEM file of the authorities to trust, for TLS.", none="the system's"
+    )
+    cert: Path | None = _setting(None, PATH, "PEM file with a client certificate for NATS. Goes with key.")
+    key: Path | None = _setting(None, PATH, "PEM file with that certificate's key.")
+    secret_file: Path | None = _setting(
+        None, PATH, "File with the secret that events to an https:// URL are signed with."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryRule:
     """`[[repository]]` in the file: what holds for repositories whose name matches. The first match decides.
 
@@ -209,7 +250,9 @@ class Settings:
     limits: Limits = Limits()
     uploads: Uploads = Uploads()
     care: Care = Care()
+    events: Events = Events()
     repositories: tuple[RepositoryRule, ...] = ()
+    webhooks: tuple[WebhookRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +265,7 @@ class Option:
     kind: Kind
     reason: str
     none: str
+    other_flag: str | None = None
 
     @property
     def key(self) -> str:
@@ -234,7 +278,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return "--" + self.dest.replace("_", "-")
+        return self.other_flag or "--" + self.dest.replace("_", "-")
 
     @property
     def variable(self) -> str:
@@ -260,6 +304,7 @@ _GROUPS: Mapping[str, type[Any]] = {
     "limits": Limits,
     "uploads": Uploads,
     "care": Care,
+    "events": Events,
 }
 
 
@@ -268,7 +313,9 @@ def options() -> Iterator[Option]:
     for group, cls in _GROUPS.items():
         for entry in dataclasses.fields(cls):
             meta = entry.metadata
-            yield Option(group, entry.name, entry.default, meta["kind"], meta["reason"], meta["none"])
+            yield Option(
+                group, entry.name, entry.default, meta["kind"], meta["reason"], meta["none"], meta["flag"]
+            )
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -303,16 +350,10 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     settings = Settings(
         **{group: cls(**values[group]) for group, cls in _GROUPS.items()},
         repositories=tuple(_rules(document.get("repository", []), path)),
+        webhooks=tuple(read_webhooks(document.get("webhook", []), path, variables)),
     )
     _check(settings)
     return Loaded(settings, sources, path)
-
-
-def _parse(kind: Kind, raw: Any, said: str) -> Any:
-    try:
-        return kind.parse(raw)
-    except ValueError as error:
-        raise SettingsError(f"{said} is {raw!r}: {error}") from None
 
 
 def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
@@ -333,7 +374,7 @@ def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
     top = {entry.name for entry in dataclasses.fields(Server)}
     groups = set(_GROUPS) - {"server"}
-    _refuse_unknown(document, top | groups | {"repository"}, f"key in {path}:")
+    _refuse_unknown(document, top | groups | {"repository", "webhook"}, f"key in {path}:")
     for group in groups & document.keys():
         if not isinstance(document[group], dict):
             raise SettingsError(f"{group} in {path} must be a table, written as [{group}]")
@@ -367,14 +408,6 @@ def _rules(raw: Any, path: Path | None) -> Iterator[RepositoryRule]:
         )
 
 
-def _refuse_unknown(names: Any, known: set[str], what: str) -> None:
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "`artifact-store settings` lists all there are."
-            raise SettingsError(f"unknown {what} {name}; {hint}")
-
-
 #: Limits that at 0 would refuse every request or drop everything at once.
 _NEVER_ZERO: Mapping[str, tuple[str, ...]] = {
     "limits": ("header_bytes", "idle", "stall", "keepalive"),
@@ -403,5 +436,7 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(
                     f"{group}.{name} is 0, which lets nothing through; leave it out or raise it"
                 )
+    if (settings.events.cert is None) != (settings.events.key is None):
+        raise SettingsError("events.cert and events.key go together; one of them is missing")
     if settings.limits.buffer_bytes < smallest:
         raise SettingsError("limits.buffer_bytes is below 4 MiB: a few uploads would starve each other")

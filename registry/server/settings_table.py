@@ -7,8 +7,11 @@ from typing import Any
 
 from registry.server.settings import Loaded, Option, options
 from registry.server.values import DURATION
+from registry.sinks.opening import shown
 
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+#: Without a colon it is a token.
+_TOKEN = re.compile(r"(nats(?:\+tls)?://)[^/@:]*@")
 
 
 def as_markdown() -> str:
@@ -37,11 +40,16 @@ def as_text(loaded: Loaded) -> str:
             f"repository {rule.match}: sparse {str(rule.sparse).lower()}, immutable tags {tags}, "
             f"untagged manifests go {untagged}"
         )
+    for hook in loaded.settings.webhooks:
+        lines.append(
+            f"webhook {hook.name}: {shown(hook.url)}, kinds {', '.join(hook.kinds) or 'all'}, "
+            f"repositories {', '.join(hook.repositories) or 'all'}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def as_json(loaded: Loaded) -> dict[str, Any]:
-    """`{"file", "settings": [{"key", "value", "source", ...}], "repositories"}`; bytes and seconds."""
+    """`{"file", "settings": [{"key", "value", ...}], "repositories", "webhooks"}`; bytes and seconds."""
     return {
         "file": None if loaded.file is None else str(loaded.file),
         "settings": [
@@ -65,6 +73,18 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
             }
             for rule in loaded.settings.repositories
         ],
+        "webhooks": [
+            {
+                "name": hook.name,
+                "url": shown(hook.url),
+                "kinds": list(hook.kinds),
+                "repositories": list(hook.repositories),
+                "start": hook.start,
+                "attempts": hook.attempts,
+                "timeout": hook.timeout,
+            }
+            for hook in loaded.settings.webhooks
+        ],
     }
 
 
@@ -82,4 +102,4 @@ def _plain(value: Any) -> Any:
 
 def mask(text: str) -> str:
     """`text` with the password of a URL replaced by asterisks."""
-    return _PASSWORD.sub(r"\1:****@", text)
+    return _TOKEN.sub(r"\1****@", _PASSWORD.sub(r"\1:****@", text))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.server.settings import Option, RepositoryRule, SettingsError, load, options
+from registry.server.setting_errors import SettingsError
+from registry.server.settings import Option, RepositoryRule, load, options
 from registry.server.settings_table import as_json, as_markdown, as_text
 
 README = Path(__file__).resolve().parents[2] / "README.md"
