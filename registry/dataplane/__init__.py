@@ -10,19 +10,22 @@ It knows `registry.contract` and no other package of the house. Open a store whe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from registry.contract.dataplane import DataPlane
+from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.memory import MemoryDriver
 from registry.dataplane.drivers.opening import forget_index, open_packed
 from registry.dataplane.drivers.port import DriverError
+from registry.dataplane.drivers.s3.settings import S3Settings
 from registry.dataplane.engine import Engine
 from registry.dataplane.failures import store_error
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
-__all__ = ["DataPlaneSettings", "open_local", "open_memory", "rebuild_index"]
+__all__ = ["DataPlaneSettings", "S3Settings", "open_local", "open_memory", "open_s3", "rebuild_index"]
 
 _DEFAULTS = DataPlaneSettings()
 
@@ -59,6 +62,34 @@ def rebuild_index(root: Path, *, settings: DataPlaneSettings = _DEFAULTS) -> Non
         raise store_error(error) from error
     finally:
         workers.close()
+
+
+async def open_s3(where: S3Settings, *, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:
+    """Open the store in a bucket, making it when there is none. Any number of processes may have it open.
+
+    A quarter of the buffer budget is for bodies that arrive, the rest for segments on their way out. Raises
+    StoreError: UNAVAILABLE when the service cannot be reached, INTERNAL for what somebody has to change.
+    """
+    # Late: the SDK takes 0.3 s to load, and only who asks for a bucket needs it installed.
+    try:
+        from registry.dataplane.drivers.s3.opening import open_driver
+    except ImportError as error:
+        raise StoreError(
+            ErrorKind.INTERNAL, f"storage on S3 needs `pip install artifact-store[s3]` ({error})"
+        ) from None
+
+    workers = Workers(settings.threads)
+    bodies = settings.buffer_budget // 4
+    try:
+        driver = await open_driver(where, workers, settings.buffer_budget - bodies)
+    except DriverError as error:
+        workers.close()
+        raise store_error(error) from error
+    except BaseException:
+        workers.close()
+        raise
+    guarded = Guard(driver, settings.observer, settings.operations)
+    return Engine(guarded, workers, replace(settings, buffer_budget=bodies), "s3", remote=driver)
 
 
 def open_memory(*, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:

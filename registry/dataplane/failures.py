@@ -6,7 +6,16 @@ from types import TracebackType
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.claims import busy
-from registry.dataplane.drivers.port import Busy, Corrupt, DriverError, Full, Missing, Moved, Transient
+from registry.dataplane.drivers.port import (
+    Busy,
+    Corrupt,
+    DriverError,
+    Full,
+    Locked,
+    Missing,
+    Moved,
+    Transient,
+)
 
 #: Seconds after which a client may try again when the medium cannot now.
 RETRY_AFTER = 5
@@ -28,16 +37,22 @@ def store_error(error: DriverError) -> StoreError:
         return offset_mismatch(error.length)
     if isinstance(error, Busy):
         return busy()
-    if isinstance(error, Full):
-        return StoreError(
-            ErrorKind.STORAGE_FULL, f"the storage is full; free some space and try again ({error})"
-        )
     if isinstance(error, Transient):
         return StoreError(
             ErrorKind.UNAVAILABLE,
             f"the storage cannot answer now; try again later ({error})",
             detail={"retry_after": RETRY_AFTER},
         )
+    return _refusal(error)
+
+
+def _refusal(error: DriverError) -> StoreError:
+    if isinstance(error, Full):
+        return StoreError(
+            ErrorKind.STORAGE_FULL, f"the storage is full; free some space and try again ({error})"
+        )
+    if isinstance(error, Locked):
+        return StoreError(ErrorKind.HELD, f"the storage keeps these bytes; nothing was deleted ({error})")
     return StoreError(ErrorKind.INTERNAL, f"the storage failed ({error})")
 
 
