@@ -58,6 +58,10 @@ class Reading(Protocol):
         """The bytes as a file for sendfile, or None: then use `stream`."""
         ...
 
+    async def link(self) -> str | None:
+        """A URL to send the reader to instead (decision 13); None, as is usual: give the bytes here."""
+        ...
+
     def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start`, `length` of them or all that follow.
 

@@ -33,6 +33,9 @@ class StoredReading:
             raise recording.restore_required(self.address)
         return await self.dataplane.open_file(self.domain, self.address)
 
+    async def link(self) -> str | None:
+        return None if self.away else await self.dataplane.link(self.domain, self.address)
+
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         if self.away:
             raise recording.restore_required(self.address)
@@ -52,6 +55,9 @@ class StoredFile:
 
     async def open_file(self) -> OpenFile | None:
         return await self.content.open_file()
+
+    async def link(self) -> str | None:
+        return await self.content.link()
 
     def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         return self.content.stream(start, length)

@@ -10,6 +10,8 @@ It knows `registry.contract` and no other package of the house. Open a store whe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +22,21 @@ from registry.dataplane.drivers.memory import MemoryDriver
 from registry.dataplane.drivers.opening import forget_index, open_packed
 from registry.dataplane.drivers.port import DriverError
 from registry.dataplane.drivers.s3.settings import S3Settings
+from registry.dataplane.drivers.s3.values import Examination
 from registry.dataplane.engine import Engine
-from registry.dataplane.failures import store_error
+from registry.dataplane.failures import Translated, store_error
 from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
-__all__ = ["DataPlaneSettings", "S3Settings", "open_local", "open_memory", "open_s3", "rebuild_index"]
+__all__ = [
+    "DataPlaneSettings",
+    "S3Settings",
+    "examine_s3",
+    "open_local",
+    "open_memory",
+    "open_s3",
+    "rebuild_index",
+]
 
 _DEFAULTS = DataPlaneSettings()
 
@@ -70,13 +81,8 @@ async def open_s3(where: S3Settings, *, settings: DataPlaneSettings = _DEFAULTS)
     A quarter of the buffer budget is for bodies that arrive, the rest for segments on their way out. Raises
     StoreError: UNAVAILABLE when the service cannot be reached, INTERNAL for what somebody has to change.
     """
-    # Late: the SDK takes 0.3 s to load, and only who asks for a bucket needs it installed.
-    try:
+    with _needing_the_sdk():
         from registry.dataplane.drivers.s3.opening import open_driver
-    except ImportError as error:
-        raise StoreError(
-            ErrorKind.INTERNAL, f"storage on S3 needs `pip install artifact-store[s3]` ({error})"
-        ) from None
 
     workers = Workers(settings.threads)
     bodies = settings.buffer_budget // 4
@@ -90,6 +96,26 @@ async def open_s3(where: S3Settings, *, settings: DataPlaneSettings = _DEFAULTS)
         raise
     guarded = Guard(driver, settings.observer, settings.operations)
     return Engine(guarded, workers, replace(settings, buffer_budget=bodies), "s3", remote=driver)
+
+
+async def examine_s3(where: S3Settings) -> Examination:
+    """Whether a store can live in that bucket: asks, writes and deletes there. Raises as `open_s3`."""
+    with _needing_the_sdk():
+        from registry.dataplane.drivers.s3.examining import examine
+
+    with Translated():
+        return await examine(where)
+
+
+@contextmanager
+def _needing_the_sdk() -> Iterator[None]:
+    """Late imports: the SDK takes 0.3 s to load, and only who asks for a bucket needs it installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise StoreError(
+            ErrorKind.INTERNAL, f"storage on S3 needs `pip install artifact-store[s3]` ({error})"
+        ) from None
 
 
 def open_memory(*, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:

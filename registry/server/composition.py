@@ -13,7 +13,7 @@ import native_api
 import oci
 from registry.control import Care, Limits, RepositoryPolicy, Store, open_store
 from registry.control.sql.inspection import open_uploads
-from registry.dataplane import DataPlaneSettings, open_local
+from registry.dataplane import DataPlaneSettings
 from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
@@ -22,6 +22,7 @@ from registry.server.followers import followers_of
 from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
 from registry.server.settings import Settings
+from registry.server.storage import open_storage
 
 _MICROSECONDS = 1_000_000
 
@@ -42,7 +43,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
     """
     row = board.row(worker)
     plane_settings = DataPlaneSettings(buffer_budget=settings.limits.buffer_bytes, observer=row.storage)
-    dataplane = open_local(settings.server.data, settings=plane_settings)
+    dataplane = await open_storage(settings, plane_settings)
     try:
         store = await open_store(
             dataplane,

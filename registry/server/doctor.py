@@ -28,6 +28,7 @@ from registry.server import listen, ownership
 from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
 from registry.server.setting_errors import SettingsError
 from registry.server.settings import Settings
+from registry.server.storage_settings import bucket_of
 from registry.server.tls import CertificateError, tls_context
 
 _GIB = 2**30
@@ -135,7 +136,22 @@ def _lock(settings: Settings) -> str:
     return "no offline command works on the folder"
 
 
+def _storage(settings: Settings) -> str:
+    bucket = bucket_of(settings.storage)
+    if bucket is None:
+        return "content lives in the data folder, as set"
+    # Late: nothing else here needs the SDK.
+    from registry.dataplane import examine_s3
+
+    found = asyncio.run(examine_s3(bucket))
+    if found.notices:
+        raise NoticeError(f"{found.text}; {'; '.join(found.notices)}")
+    return found.text
+
+
 def _format(settings: Settings) -> str:
+    if settings.storage.url is not None:
+        return "the bucket has its own"
     from registry.dataplane.format import FORMAT, NAME, ensure_format
 
     data = settings.server.data
@@ -296,6 +312,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "event loop": _event_loop,
     "data folder": _data_folder,
     "lock": _lock,
+    "storage": _storage,
     "format": _format,
     "disk space": _space,
     "fsync": _fsync,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from registry.contract.dataplane import DataPlane
 from registry.control import Store, open_store
-from registry.dataplane import open_local
 from registry.server.composition import limits_of, policies_of
 from registry.server.folder import database_of
 from registry.server.settings import Settings
+from registry.server.storage import open_storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Opened:
 @asynccontextmanager
 async def open_stored(settings: Settings) -> AsyncIterator[Opened]:
     """Open the store of the settings, which must be there. Raises StoreError, OSError."""
-    dataplane = open_local(settings.server.data)
+    dataplane = await open_storage(settings)
     try:
         store = await open_store(
             dataplane, database_of(settings), limits=limits_of(settings), policies=policies_of(settings)

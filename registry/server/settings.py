@@ -6,7 +6,7 @@ key `manifest_bytes` under `[limits]`; settings of the group `server` go without
 knows are refused, because a misspelt limit is a limit that does not hold.
 """
 
-# ruff: noqa: RUF009  (_setting is dataclasses.field with our metadata, evaluated once like it)
+# ruff: noqa: RUF009  (setting is dataclasses.field with our metadata, evaluated once like it)
 
 from __future__ import annotations
 
@@ -15,14 +15,27 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from registry.server.setting_errors import SettingsError
 from registry.server.setting_errors import parse as _parse
 from registry.server.setting_errors import refuse_unknown as _refuse_unknown
-from registry.server.values import ADDRESS, COUNT, DURATION, FLAG, PATH, SIZE, TEXT, URL, Kind, one_of
+from registry.server.storage_settings import Storage, bucket_of
+from registry.server.values import (
+    ADDRESS,
+    COUNT,
+    DURATION,
+    FLAG,
+    PATH,
+    SIZE,
+    TEXT,
+    URL,
+    Kind,
+    one_of,
+    setting,
+)
 from registry.server.webhook_rules import WebhookRule, read_webhooks
 
 #: What names of environment variables begin with.
@@ -41,42 +54,32 @@ _FOREIGN = re.compile(
 )
 
 
-def _setting(default: Any, kind: Kind, reason: str, *, none: str = "none", flag: str | None = None) -> Any:
-    """One setting: its default, its kind, and why the default is right. `none` is how None is printed.
-
-    `flag` is the name on the command line where it is not made from the key.
-    """
-    return field(default=default, metadata={"kind": kind, "reason": reason, "none": none, "flag": flag})
-
-
 @dataclass(frozen=True, slots=True)
 class Server:
     """The process and its address."""
 
-    data: Path = _setting(Path("data"), PATH, "The folder that holds everything. Back up this one.")
-    listen: str = _setting(
+    data: Path = setting(Path("data"), PATH, "The folder that holds everything. Back up this one.")
+    listen: str = setting(
         "127.0.0.1:5000",
         ADDRESS,
         "HOST:PORT. Loopback, since nobody is asked who they are yet; port 0 picks a free one.",
     )
-    workers: int = _setting(
-        1, COUNT, "Processes that share the port. One serves a team; more use more cores."
-    )
-    loop: str = _setting(
+    workers: int = setting(1, COUNT, "Processes that share the port. One serves a team; more use more cores.")
+    loop: str = setting(
         "auto",
         one_of("auto", "uvloop", "asyncio"),
         "The event loop: uvloop where it is installed, which is faster.",
     )
-    behind_proxy: bool = _setting(
+    behind_proxy: bool = setting(
         False,
         FLAG,
         "Says that a proxy in front authenticates and encrypts; needed to listen beyond loopback.",
     )
-    tls_cert: Path | None = _setting(
+    tls_cert: Path | None = setting(
         None, PATH, "PEM file with the certificate chain, for TLS without a proxy. Goes with tls_key."
     )
-    tls_key: Path | None = _setting(None, PATH, "PEM file with the private key of tls_cert.")
-    drain: float = _setting(
+    tls_key: Path | None = setting(None, PATH, "PEM file with the private key of tls_cert.")
+    drain: float = setting(
         30.0, DURATION, "How long requests in flight may go on after SIGTERM; what container platforms grant."
     )
 
@@ -85,15 +88,15 @@ class Server:
 class Log:
     """What is written to stderr."""
 
-    level: str = _setting(
+    level: str = setting(
         "info",
         one_of("debug", "info", "warning", "error"),
         "The least severity written; info is a line per start.",
     )
-    format: str = _setting(
+    format: str = setting(
         "text", one_of("text", "json"), "text for people, json (one object a line) for collectors."
     )
-    access: bool = _setting(
+    access: bool = setting(
         True, FLAG, "One line per request; false saves its CPU where a proxy logs already."
     )
 
@@ -102,7 +105,7 @@ class Log:
 class Database:
     """Where the ledger and its views live."""
 
-    url: str | None = _setting(
+    url: str | None = setting(
         None,
         URL,
         "SQLAlchemy URL such as postgresql+asyncpg://user@host/name; none keeps SQLite in the data folder.",
@@ -114,26 +117,24 @@ class Database:
 class Limits:
     """What one client can ask of the server."""
 
-    manifest_bytes: int = _setting(
+    manifest_bytes: int = setting(
         16 * 2**20,
         SIZE,
         "Largest OCI manifest. The specification asks for 4 MiB at least; indexes can be larger.",
     )
-    header_bytes: int = _setting(
+    header_bytes: int = setting(
         32 * 2**10, SIZE, "Longest request line or header field; tokens with many group claims reach 16 KiB."
     )
-    buffer_bytes: int = _setting(
+    buffer_bytes: int = setting(
         64 * 2**20,
         SIZE,
         "Memory for bodies in flight, all uploads of a worker together; beyond it senders wait.",
     )
-    idle: float = _setting(
+    idle: float = setting(
         60.0, DURATION, "How long a request body may bring no byte. There is no deadline for the whole body."
     )
-    stall: float = _setting(
-        60.0, DURATION, "How long a reader may take no byte before its connection is cut."
-    )
-    keepalive: float = _setting(
+    stall: float = setting(60.0, DURATION, "How long a reader may take no byte before its connection is cut.")
+    keepalive: float = setting(
         75.0,
         DURATION,
         "How long a connection may be idle or sit on an unfinished request head; proxies use 60 s.",
@@ -144,44 +145,42 @@ class Limits:
 class Uploads:
     """Unfinished work."""
 
-    max_bytes: int | None = _setting(
+    max_bytes: int | None = setting(
         None, SIZE, "Largest single blob; the disk is the limit.", none="no limit"
     )
-    open: int = _setting(10_000, COUNT, "Sessions open at once; each is a file and a row.")
-    expiry: float = _setting(
+    open: int = setting(10_000, COUNT, "Sessions open at once; each is a file and a row.")
+    expiry: float = setting(
         24 * 3600.0, DURATION, "How long a session without a new byte is kept for resumption."
     )
-    draft_expiry: float = _setting(
-        24 * 3600.0, DURATION, "How long a package draft without a change is kept."
-    )
+    draft_expiry: float = setting(24 * 3600.0, DURATION, "How long a package draft without a change is kept.")
 
 
 @dataclass(frozen=True, slots=True)
 class Care:
     """How the store looks after itself while it serves."""
 
-    lease: float = _setting(
+    lease: float = setting(
         24 * 3600.0,
         DURATION,
         "How long content that no manifest names stays after it came or was asked for: pushes take hours.",
     )
-    collect: float = _setting(
+    collect: float = setting(
         3600.0, DURATION, "Between two collections of what nothing holds; 0 leaves them to the command gc."
     )
-    delay: float = _setting(
+    delay: float = setting(
         10.0, DURATION, "How long bytes stay after their content was removed, for readers under way."
     )
-    orphans: float = _setting(
+    orphans: float = setting(
         24 * 3600.0,
         DURATION,
         "Between two walks over all stored bytes for some without a row, and how long such bytes stay.",
     )
-    scrub_bytes: int = _setting(
+    scrub_bytes: int = setting(
         16 * 2**20,
         SIZE,
         "Bytes that the scrub reads in a second, a tenth of what a slow disk gives; 0 turns it off.",
     )
-    scrub_age: float = _setting(
+    scrub_age: float = setting(
         30 * 24 * 3600.0, DURATION, "Content is read again when its last verification is older than this."
     )
 
@@ -190,7 +189,7 @@ class Care:
 class Events:
     """Where the ledger's events go as they happen. Webhooks stand in the file, as `[[webhook]]`."""
 
-    url: str | None = _setting(
+    url: str | None = setting(
         None,
         URL,
         "Where all events go: nats://HOST,HOST or nats+tls:// for NATS JetStream, https:// for one webhook, "
@@ -198,29 +197,29 @@ class Events:
         none="nowhere",
         flag="--events",
     )
-    format: str = _setting(
+    format: str = setting(
         "json",
         one_of("json", "cbor"),
         "CloudEvents in NATS: JSON, or with the ledger's own CBOR, whose hash is the ledger's leaf.",
     )
-    source: str | None = _setting(
+    source: str | None = setting(
         None, TEXT, "The `source` of events, a URI.", none="urn:uuid: from the ledger's first event"
     )
-    stream: str = _setting(
+    stream: str = setting(
         "artifact-store", TEXT, "The JetStream stream. It is made where there is none, else used as it is."
     )
-    subject: str = _setting("artifact-store", TEXT, "What NATS subjects begin with.")
-    replicas: int = _setting(1, COUNT, "Copies of a stream that is made; a cluster of three can have 3.")
-    duplicates: float = _setting(
+    subject: str = setting("artifact-store", TEXT, "What NATS subjects begin with.")
+    replicas: int = setting(1, COUNT, "Copies of a stream that is made; a cluster of three can have 3.")
+    duplicates: float = setting(
         600.0, DURATION, "How long a stream that is made drops an event that comes twice, after a crash here."
     )
-    credentials: Path | None = _setting(None, PATH, "A NATS .creds file.")
-    ca: Path | None = _setting(
+    credentials: Path | None = setting(None, PATH, "A NATS .creds file.")
+    ca: Path | None = setting(
         None, PATH, "PEM file of the authorities to trust, for TLS.", none="the system's"
     )
-    cert: Path | None = _setting(None, PATH, "PEM file with a client certificate for NATS. Goes with key.")
-    key: Path | None = _setting(None, PATH, "PEM file with that certificate's key.")
-    secret_file: Path | None = _setting(
+    cert: Path | None = setting(None, PATH, "PEM file with a client certificate for NATS. Goes with key.")
+    key: Path | None = setting(None, PATH, "PEM file with that certificate's key.")
+    secret_file: Path | None = setting(
         None, PATH, "File with the secret that events to an https:// URL are signed with."
     )
 
@@ -247,6 +246,7 @@ class Settings:
     server: Server = Server()
     log: Log = Log()
     database: Database = Database()
+    storage: Storage = Storage()
     limits: Limits = Limits()
     uploads: Uploads = Uploads()
     care: Care = Care()
@@ -301,6 +301,7 @@ _GROUPS: Mapping[str, type[Any]] = {
     "server": Server,
     "log": Log,
     "database": Database,
+    "storage": Storage,
     "limits": Limits,
     "uploads": Uploads,
     "care": Care,
@@ -436,6 +437,10 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(
                     f"{group}.{name} is 0, which lets nothing through; leave it out or raise it"
                 )
+    try:
+        bucket_of(settings.storage)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     if (settings.events.cert is None) != (settings.events.key is None):
         raise SettingsError("events.cert and events.key go together; one of them is missing")
     if settings.limits.buffer_bytes < smallest:

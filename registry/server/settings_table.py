@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from registry.server.settings import Loaded, Option, options
-from registry.server.values import DURATION
+from registry.server.values import DURATION, SECRET
 from registry.sinks.opening import shown
 
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
@@ -55,8 +55,8 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
         "settings": [
             {
                 "key": option.key,
-                "value": _plain(_value(loaded, option)),
-                "default": _plain(option.default),
+                "value": _plain(_value(loaded, option), option),
+                "default": _plain(option.default, option),
                 "source": loaded.sources[option.key],
                 "flag": option.flag,
                 "environment": option.variable,
@@ -96,7 +96,9 @@ def _shown(loaded: Loaded, option: Option) -> str:
     return mask(option.render(_value(loaded, option)))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, option: Option) -> Any:
+    if option.kind is SECRET:
+        return None if value is None else option.render(value)
     return value if value is None or isinstance(value, (bool, int, float)) else mask(str(value))
 
 

@@ -28,7 +28,7 @@ DRIVERS: dict[str, Callable[[Path, Workers], Driver]] = {
 
 @pytest.fixture(params=[*sorted(DRIVERS), pytest.param("s3", marks=pytest.mark.slow)])
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
-    """A driver under guard. Fails when a test leaves a stage, an unlisted object, a descriptor or a thread."""
+    """A driver under guard. Fails when a stage, an unlisted object, a descriptor or a thread is left."""
     if request.param == "s3":
         async for opened in _in_a_bucket(request.getfixturevalue("s3")):
             yield opened

@@ -23,7 +23,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database"))
+    add_settings(parser, ("data", "database", "storage"))
     add_quiet(parser)
 
 
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.rebuild import Rebuilt, rebuild
-    from registry.dataplane import open_local
     from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_exclusive
+    from registry.server.storage import open_storage
 
     settings = existing(args)
     show = show_count(quiet=args.quiet or args.json)
@@ -46,7 +46,7 @@ async def _run(args: argparse.Namespace) -> int:
 
     try:
         with lock_exclusive(settings.server.data, "rebuild"):
-            dataplane = open_local(settings.server.data)
+            dataplane = await open_storage(settings)
             try:
                 done = await rebuild(database_of(settings), dataplane, progress)
             finally:

@@ -37,7 +37,7 @@ async def open_driver(settings: S3Settings, workers: Workers, memory: int) -> S3
             settings,
             workers,
             Buffers(memory),
-            conditional=await is_conditional(bucket, keys),
+            conditional=await is_conditional(bucket, keys.format, _TEXT),
             versioned=await _is_versioned(bucket, keys),
             worm=await _is_worm(bucket),
             resources=stack.pop_all(),
@@ -46,6 +46,12 @@ async def open_driver(settings: S3Settings, workers: Workers, memory: int) -> S3
 
 async def ensure_format(bucket: Bucket, keys: Keys) -> None:
     """Check the FORMAT object, or make it where there is no store yet. Raises StoreError INTERNAL."""
+    if not await check_format(bucket, keys):
+        await bucket.put(keys.format, body_of([_TEXT]))
+
+
+async def check_format(bucket: Bucket, keys: Keys) -> bool:
+    """Whether there is a store. Raises StoreError INTERNAL when it is not one that this program knows."""
     try:
         stream = await bucket.get(keys.format)
     except NotThereError:
@@ -55,8 +61,7 @@ async def ensure_format(bucket: Bucket, keys: Keys) -> None:
                 f"the bucket holds content but no object {keys.format}; put it back from a backup, or choose "
                 "an empty prefix for a new store",
             ) from None
-        await bucket.put(keys.format, body_of([_TEXT]))
-        return
+        return False
     text = await stream.read(stream.size) if stream.size < 100 else b""
     stream.close()
     found = _LINE.fullmatch(text)
@@ -70,12 +75,13 @@ async def ensure_format(bucket: Bucket, keys: Keys) -> None:
             f"the store in the bucket has format {int(found[1])} and this program knows up to {FORMAT}; open "
             "it with the artifact-store version that wrote it, or a newer one",
         )
+    return True
 
 
-async def is_conditional(bucket: Bucket, keys: Keys) -> bool:
-    """Whether the service refuses a PUT with `If-None-Match: *` where an object is."""
+async def is_conditional(bucket: Bucket, key: str, data: bytes) -> bool:
+    """Whether the service refuses to write where an object is: tried on `key`, which holds `data`."""
     try:
-        await bucket.put(keys.format, body_of([_TEXT]), exclusive=True)
+        await bucket.put(key, body_of([data]), exclusive=True)
     except ConditionError:
         return True
     except UnsupportedError:

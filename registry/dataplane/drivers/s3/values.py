@@ -68,3 +68,11 @@ class Source(NamedTuple):
     @property
     def length(self) -> int:
         return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is known of a bucket: `text` for what works, `notices` for what somebody should know."""
+
+    text: str
+    notices: tuple[str, ...] = ()
