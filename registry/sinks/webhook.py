@@ -7,6 +7,7 @@ are not used, cookies are not kept, and nothing of an answer but its status and 
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -156,4 +157,6 @@ def _retry_after(value: str | None, now: float) -> float | None:
 def _name(error: BaseException) -> str:
     """What went wrong, without the address that the system puts into it."""
     inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return (isinstance(inner, OSError) and inner.strerror) or type(inner).__name__
+    if isinstance(inner, OSError) and inner.errno:
+        return os.strerror(inner.errno)
+    return type(inner).__name__

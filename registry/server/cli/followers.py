@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oci.client.registry import RegistryClient
 
 HELP = """\
-look after those that deliver a registry's events elsewhere: NATS, webhooks
+see and mend how events reach NATS and webhooks
 
 `list` shows how far each is and what is in its way, `letters` the events that a receiver did not take.
 `redeliver` tries those again, all of them or the ones named; `skip` gives the event up that is not taken now,
