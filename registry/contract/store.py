@@ -9,6 +9,7 @@ expect besides DENIED, UNAUTHENTICATED, STORAGE_FULL, UNAVAILABLE and INTERNAL.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from registry.contract.dataplane import Content, Location, RestoreStatus
@@ -36,6 +37,15 @@ from registry.contract.model import (
     Upload,
 )
 from registry.contract.names import Reference, Repository, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class LastBody:
+    """A body that comes with the completion; `offset` and `length` as `Uploads.append` takes them."""
+
+    body: AsyncIterable[bytes]
+    offset: int | None = None
+    length: int | None = None
 
 
 class Uploads(Protocol):
@@ -79,12 +89,16 @@ class Uploads(Protocol):
         ...
 
     async def complete(
-        self, repository: Repository | None, upload: str, expected: Digest | None = None
+        self,
+        repository: Repository | None,
+        upload: str,
+        expected: Digest | None = None,
+        last: LastBody | None = None,
     ) -> Content:
         """Commit the session's bytes; in a repository also link them. Repeatable for 24 hours.
 
-        Raises UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE (detail `offset`), DIGEST_MISMATCH (the session lives on),
-        UPLOAD_BUSY.
+        `last` is appended before; it raises what `append` does. Raises UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE
+        (detail `offset`), DIGEST_MISMATCH (the session lives on), UPLOAD_BUSY.
         """
         ...
 

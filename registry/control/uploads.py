@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from dataclasses import replace
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import Upload
 from registry.contract.names import Repository
+from registry.contract.store import LastBody
 from registry.control import arrival, recording
 from registry.control.access import Action, Caller
 from registry.control.sql import leases, upload_rows
@@ -93,10 +95,19 @@ class UploadService:
         return self._open_upload(row, reached)
 
     async def complete(
-        self, repository: Repository | None, upload: str, expected: Digest | None = None
+        self,
+        repository: Repository | None,
+        upload: str,
+        expected: Digest | None = None,
+        last: LastBody | None = None,
     ) -> Content:
         self._caller.may(Action.PUSH, repository)
         row = await self._find(repository, upload)
+        if last is not None and row.content is None:
+            content, last = await self._at_once(row, expected or row.expected, last, keep=repository is None)
+            if content is not None:
+                return content
+            await self.append(repository, upload, last.body, offset=last.offset, length=last.length)
         if row.content is not None:
             return _same(row.content, expected)
         digest = expected or row.expected
@@ -177,6 +188,27 @@ class UploadService:
 
     # --- steps -----------------------------------------------------------------------------------------
 
+    async def _at_once(
+        self, row: UploadRow, expected: Digest | None, last: LastBody, *, keep: bool
+    ) -> tuple[Content | None, LastBody]:
+        """A small body that is the whole content is stored in one step, without a stage.
+
+        Where that cannot be, None and the body to append: nothing was taken from it, or it is whole again.
+        """
+        length = last.length
+        if expected is None or length is None or length > _SMALL or row.size not in (None, length):
+            return None, last
+        if last.offset or (await self._core.dataplane.staged(row.stage)).offset:
+            return None, last
+        data = await _gather(last.body, length)
+        if not Digest.of(data, expected.algorithm).matches(expected):
+            return None, replace(last, body=_once(data))  # kept in the session, and refused with it
+
+        def put() -> Awaitable[Content]:
+            return self._core.dataplane.put(row.domain, data, expected.algorithm)
+
+        return await self._record(row, await put(), keep=keep, again=put), last
+
     async def _store(
         self, domain: DomainId, expected: Digest | None, body: AsyncIterable[bytes], length: int | None
     ) -> tuple[Content, arrival.Again | None]:
@@ -206,7 +238,9 @@ class UploadService:
             await asyncio.shield(self._core.dataplane.discard(stage))
             raise
 
-    async def _record(self, row: UploadRow, content: Content, *, keep: bool) -> Content:
+    async def _record(
+        self, row: UploadRow, content: Content, *, keep: bool, again: arrival.Again | None = None
+    ) -> Content:
         """Write what a commit made durable. A native session stays for a day, to answer again."""
 
         def change(tx: Transaction) -> Content:
@@ -220,7 +254,7 @@ class UploadService:
             upload_rows.drop(tx.connection, row.id)
             return content
 
-        return await arrival.record(self._core, self._caller.principal.id, change)
+        return await arrival.record(self._core, self._caller.principal.id, change, again)
 
     def _record_linked(
         self, tx: Transaction, repository: Repository, domain: DomainId, content: Content
@@ -290,6 +324,10 @@ class UploadService:
 
 def _unknown() -> StoreError:
     return StoreError(ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one")
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 async def _gather(body: AsyncIterable[bytes], length: int) -> bytes:
