@@ -24,6 +24,7 @@ _SLOW = (
     "tests/native_api/test_schemathesis",
     "tests/server/test_backup",
     "tests/server/test_doctor",
+    "tests/server/test_event_stream",
     "tests/server/test_serve",
     "tests/server/test_workers",
 )
