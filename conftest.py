@@ -10,6 +10,7 @@ _ROOT = Path(__file__).parent
 
 #: Tests that start programs or search for long, by the beginning of their paths: not for `make check`.
 _SLOW = (
+    "tests/cli/test_followers",
     "tests/cli/test_interruptions",
     "tests/cli/test_packages",
     "tests/cli/test_push_pull",

@@ -1,4 +1,4 @@
-"""The event stream of the real program: brokers, receivers and the program itself killed, workers side by side."""
+"""The event stream of the real program: brokers, receivers and the program itself killed; several workers."""
 
 from __future__ import annotations
 
