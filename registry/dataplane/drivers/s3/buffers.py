@@ -98,7 +98,7 @@ class Buffers:
 
     def _press(self) -> None:
         for upload in sorted(self._uploads, key=lambda upload: -upload.gathered):
-            if self.flying >= self._total // 4:
+            if self.flying >= self._total // 8:
                 return
             upload.press()
 
