@@ -60,14 +60,14 @@ Fault = Answer | Lose | Cut | Slow | Garbage
 
 
 class FaultyProxy:
-    """`plan` says what happens to a request; None lets it pass. `seen` are all requests."""
+    """`plan` says what happens to a request; None lets it pass. `heads` are those of all requests."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.plan: Callable[[Asked], Fault | None] = lambda _: None
-        self.seen: list[Asked] = []
+        self.heads: list[bytes] = []
         self.spoiled = 0
 
     def heal(self) -> None:
@@ -120,16 +120,14 @@ class FaultyProxy:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await reader.readexactly(_length(head))
         asked = Asked(method, target)
-        self.seen.append(asked)
+        self.heads.append(head)
         fault = self.plan(asked)
         self.spoiled += fault is not None
         match fault:
             case Answer():
-                text = _ERROR.format(code=fault.code).encode()
-                writer.write(
-                    f"HTTP/1.1 {fault.status} Injected\r\nContent-Length: {len(text)}\r\n\r\n".encode()
-                    + (b"" if method == "HEAD" else text)
-                )
+                text = b"" if fault.status == 200 else _ERROR.format(code=fault.code).encode()
+                lines = f"HTTP/1.1 {fault.status} Injected\r\nETag: x\r\nContent-Length: {len(text)}"
+                writer.write(lines.encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else text))
                 await writer.drain()
                 return True
             case Garbage():

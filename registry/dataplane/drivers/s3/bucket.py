@@ -165,8 +165,10 @@ class Bucket:
         token: dict[str, Any] = {}
         while True:
             page = await self._call("list_object_versions", Prefix=prefix, **token)
-            for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-                yield Version(entry["Key"], entry["VersionId"])
+            for entry in page.get("Versions", ()):
+                yield Version(entry["Key"], entry["VersionId"], marker=False)
+            for entry in page.get("DeleteMarkers", ()):
+                yield Version(entry["Key"], entry["VersionId"], marker=True)
             if not page.get("IsTruncated"):
                 return
             token = {"KeyMarker": page["NextKeyMarker"]}

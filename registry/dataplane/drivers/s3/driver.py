@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from itertools import groupby
@@ -44,7 +44,7 @@ from registry.dataplane.drivers.s3.seen import Seen
 from registry.dataplane.drivers.s3.segments import Chain, chain_of
 from registry.dataplane.drivers.s3.settings import S3Settings
 from registry.dataplane.drivers.s3.trouble import ConditionError, NotThereError, UploadGoneError
-from registry.dataplane.drivers.s3.values import Head, Listed, Source
+from registry.dataplane.drivers.s3.values import Head, Listed, Source, Version
 from registry.dataplane.workers import Workers
 
 _LOG = logging.getLogger(__name__)
@@ -312,11 +312,19 @@ class S3Driver:
         for _, batch in groupby(enumerate(keys), lambda entry: (entry[0] + _DELETIONS - 1) // _DELETIONS):
             await asyncio.gather(*(self._bucket.delete(key) for _, key in batch))
         if self._versioned:
-            async for version in self._bucket.versions(prefix):
-                try:
-                    await self._bucket.delete(version.key, version.id)
-                except Permanent as error:  # locked: hidden by now, and gone when the lock ends
-                    _LOG.info("a version of %s stays: %s", version.key, error)
+            await self._erase_versions([version async for version in self._bucket.versions(prefix)])
+
+    async def _erase_versions(self, versions: Sequence[Version]) -> None:
+        """What a lock keeps stays hidden under its deletion marker until the lock ends."""
+        stay = set[str]()
+        for version in sorted(versions, key=lambda version: version.marker):
+            if version.marker and version.key in stay:
+                continue
+            try:
+                await self._bucket.delete(version.key, version.id)
+            except Permanent as error:
+                stay.add(version.key)
+                _LOG.info("a version of %s stays: %s", version.key, error)
 
     def _let_go(self, stage: StageKey) -> None:
         self._holds.pop(stage, None)

@@ -42,10 +42,11 @@ class Listed(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A version of an object, or a marker that it was deleted."""
+    """A version of an object, or a `marker` that it was deleted."""
 
     key: str
     id: str
+    marker: bool
 
 
 class Unfinished(NamedTuple):
