@@ -157,6 +157,10 @@ def _retry_after(value: str | None, now: float) -> float | None:
 def _name(error: BaseException) -> str:
     """What went wrong, without the address that the system puts into it."""
     inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {inner.verify_message}"
+    if isinstance(inner, ssl.SSLError):
+        return f"TLS: {inner.reason or 'it failed'}"
     if isinstance(inner, OSError) and inner.errno:
         return os.strerror(inner.errno)
     return type(inner).__name__

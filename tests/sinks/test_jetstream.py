@@ -16,6 +16,8 @@ from registry.contract.delivery import Delivery, Trouble
 from registry.contract.errors import StoreError
 from registry.sinks.jetstream import JetStreamSettings, JetStreamSink, subject_of
 from registry.sinks.opening import nats_servers
+from tests.certificates import self_signed
+from tests.sinks.nats_accounts import make_operator
 from tests.sinks.nats_server import NatsServer, connected, stored
 from tests.sinks.samples import SOURCE, envelope, sample, samples
 
@@ -203,6 +205,40 @@ async def test_user_and_password_come_from_the_url(guarded: NatsServer) -> None:
         assert delivery.failure.trouble is Trouble.AWAY
         assert "Authorization" in delivery.failure.reason
         assert "wrong" not in delivery.failure.reason
+
+
+async def test_tls_with_an_authority_of_ones_own_and_a_client_certificate(tmp_path: Path) -> None:
+    pem = self_signed(tmp_path / "certificate.pem")
+    tls = f'tls {{ cert_file: "{pem}", key_file: "{pem}", ca_file: "{pem}", verify: true }}'
+    server = NatsServer(tmp_path, tls)
+    server.start()
+    url = f"nats+tls://127.0.0.1:{server.port}"
+    try:
+        async with opened(url, ca=pem, cert=pem, key=pem) as sink:
+            assert await sink.deliver([sample(1)]) == Delivery(1)
+        for settings in ({}, {"ca": pem}):  # an authority nobody knows; no certificate of the client
+            async with opened(url, **settings) as sink:
+                delivery = await sink.deliver([sample(2)])
+                assert delivery.failure is not None
+                assert delivery.failure.trouble is Trouble.AWAY
+    finally:
+        server.kill()
+
+
+async def test_a_credentials_file_says_who_it_is(tmp_path: Path) -> None:
+    operator, credentials = make_operator(tmp_path)
+    server = NatsServer(tmp_path, operator)
+    server.start()
+    try:
+        async with opened(server.url, credentials=credentials) as sink:
+            assert await sink.deliver(samples(1, 3)) == Delivery(3)
+        for other in (None, tmp_path / "absent.creds"):
+            async with opened(server.url, credentials=other) as sink:
+                delivery = await sink.deliver([sample(4)])
+                assert delivery.failure is not None
+                assert delivery.failure.trouble is Trouble.AWAY
+    finally:
+        server.kill()
 
 
 async def test_the_second_server_of_a_list_is_tried(broker: NatsServer) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -18,6 +19,7 @@ from registry.contract.delivery import Delivery, Trouble
 from registry.contract.errors import StoreError
 from registry.sinks.signing import SecretError, parse_secrets, signed_headers
 from registry.sinks.webhook import WebhookSettings, WebhookSink
+from tests.certificates import self_signed
 from tests.sinks.nats_server import free_port
 from tests.sinks.receiver import SECRET, Behaviour, Receiver, answer, close, hang, receiving, take
 from tests.sinks.samples import sample, samples
@@ -181,3 +183,19 @@ async def test_check_connects_and_sends_nothing(receiver: Receiver) -> None:
         with pytest.raises(StoreError, match="cannot be connected to: Connection refused"):
             await sink.check()
     assert receiver.posts == []
+
+
+async def test_a_certificate_must_be_trusted(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path / "certificate.pem")
+    async with receiving(certificate=certificate) as receiver:
+        async with opened(receiver.url) as sink:
+            delivery = await sink.deliver([sample(1)])
+            assert delivery.failure is not None
+            assert delivery.failure.trouble is Trouble.AWAY
+            assert "its certificate is not trusted" in delivery.failure.reason
+            with pytest.raises(StoreError, match="its certificate is not trusted"):
+                await sink.check()
+        async with opened(receiver.url, ca=certificate) as sink:
+            assert await sink.deliver([sample(1)]) == Delivery(1)
+            assert "has a trusted certificate" in await sink.check()
+    assert receiver.seqs() == [1]

@@ -32,6 +32,7 @@ _LEASE_SECONDS = 30.0
 _LEASE = int(_LEASE_SECONDS * SECOND)
 #: A sink that has not said what became of its events by then is taken for stuck.
 _LONGEST_DELIVERY = 20.0
+_LONGEST_CLOSE = 5.0
 #: Commits of other processes are seen so soon; our own wake us.
 _PULSE = 0.5
 #: The work is kept so long after the last event, so that a slow trickle does not cost a lease each.
@@ -96,7 +97,8 @@ class Runner:
         """Let go of the receiver."""
         if self._sink is not None:
             with contextlib.suppress(Exception):
-                await self._sink.close()
+                async with asyncio.timeout(_LONGEST_CLOSE):
+                    await self._sink.close()
 
     async def _enrol(self) -> None:
         name, from_now = self._follower.name, self._follower.from_now

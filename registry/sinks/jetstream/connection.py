@@ -18,6 +18,7 @@ from nats.js.errors import APIError, NotFoundError
 from registry.sinks.jetstream.acknowledgements import Acknowledgements
 
 _CONNECT_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 _PING_SECONDS = 20
 #: Seconds between two servers of the list.
 _NEXT_SERVER = 0.1
@@ -79,8 +80,10 @@ class Connection:
         """Give the connection up, with all that is under way. Idempotent."""
         opened, self._open = self._open, None
         if opened is not None:
+            # After a handshake that failed the client waits for its transport's end, which never comes.
             with contextlib.suppress(Exception):
-                await opened[0].close()
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await opened[0].close()
 
     def explain(self, error: BaseException) -> str:
         """The error in words, without credentials."""
@@ -139,6 +142,8 @@ def _say(error: BaseException) -> str:
         return f"{error.description} ({error.err_code})"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or 'it failed'}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error).removeprefix("nats: ") or type(error).__name__
