@@ -1,4 +1,4 @@
-"""An operator, an account and a user of NATS, made as its own tool makes them: Ed25519 keys and signed claims."""
+"""An operator, accounts and a user of NATS, as its own tool makes them: Ed25519 keys and signed claims."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import nkeys
+import nkeys  # type: ignore[import-untyped]
 
 
 class _Pair:
@@ -39,22 +39,23 @@ class _Pair:
 
 def make_operator(folder: Path) -> tuple[str, Path]:
     """Lines for a server's configuration, and the credentials file of a user of its one account."""
-    operator, account, user = (
-        _Pair(prefix)
-        for prefix in (nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_USER)
-    )
+    operator, user = _Pair(nkeys.PREFIX_BYTE_OPERATOR), _Pair(nkeys.PREFIX_BYTE_USER)
+    account, system = _Pair(nkeys.PREFIX_BYTE_ACCOUNT), _Pair(nkeys.PREFIX_BYTE_ACCOUNT)
     unlimited = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), -1)
     storage = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), -1)
     own = operator.claim(operator.public, "operator", {"type": "operator"})
     limits = {**unlimited, **storage, "wildcards": True}
     held = operator.claim(account.public, "account", {"type": "account", "limits": limits})
+    watched = operator.claim(system.public, "system", {"type": "account", "limits": unlimited})
     used = account.claim(user.public, "user", {"type": "user", "subs": -1, "data": -1, "payload": -1})
     path = folder / "user.creds"
     path.write_text(
         f"-----BEGIN NATS USER JWT-----\n{used}\n------END NATS USER JWT------\n\n"
         f"-----BEGIN USER NKEY SEED-----\n{bytes(user.seed).decode()}\n------END USER NKEY SEED------\n"
     )
-    return f"operator: {own}\nresolver: MEMORY\nresolver_preload {{ {account.public}: {held} }}", path
+    known = f"{account.public}: {held}, {system.public}: {watched}"
+    lines = (f"operator: {own}", "resolver: MEMORY", f"resolver_preload {{ {known} }}")
+    return "\n".join((*lines, f"system_account: {system.public}")), path
 
 
 def _encode(data: bytes) -> str:
