@@ -56,9 +56,9 @@ class Sink(Protocol):
     async def deliver(self, events: Sequence[CloudEvent]) -> Delivery:
         """Give `events` to the receiver in their order; return when it is known what became of them.
 
-        Within ten seconds or so, though not all may have been tried then. No event is given before those
-        ahead of it are taken, or will be if it is. The same event may come again: receivers know it by its
-        id. Raises nothing but what is a fault of the program.
+        Within fifteen seconds or so, though not all may have been tried then; after twenty it is broken off.
+        No event is given before those ahead of it are taken, or will be if it is. The same event may come
+        again: receivers know it by its id. Raises nothing but what is a fault of the program.
         """
         ...
 

@@ -16,6 +16,9 @@ from registry.server.values import COUNT, DURATION, PATH, TEXT, URL, one_of
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _START = one_of("now", "beginning")
 
+#: Seconds. What a sink does not end in time is broken off, and comes again.
+_LONGEST_TIMEOUT = 10.0
+
 #: The name of the follower that `--events` sets.
 EVENTS = "events"
 
@@ -72,8 +75,8 @@ def _read(table: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> W
         )
     attempts = parse(COUNT, table.get("attempts", 16), f"attempts in {where}")
     timeout = parse(DURATION, table.get("timeout", 10.0), f"timeout in {where}")
-    if attempts < 1 or not 0 < timeout <= 15:
-        raise SettingsError(f"{where}: attempts must be 1 or more, timeout more than 0 and at most 15 s")
+    if attempts < 1 or not 0 < timeout <= _LONGEST_TIMEOUT:
+        raise SettingsError(f"{where}: attempts must be 1 or more, timeout more than 0 and at most 10 s")
     return WebhookRule(
         name=name,
         url=url,

@@ -8,6 +8,7 @@ import pytest
 from registry.server.setting_errors import SettingsError
 from registry.server.settings import Option, RepositoryRule, load, options
 from registry.server.settings_table import as_json, as_markdown, as_text
+from registry.server.storage_settings import bucket_of
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -59,10 +60,13 @@ def sample(option: Option) -> str:
         "events.format": "cbor",
         "events.url": "nats://host",
         "database.url": "postgresql+asyncpg://host/name",
+        "storage.url": "s3://bucket",
+        "storage.sse": "aes256",
+        "storage.lock_mode": "compliance",
         "listen": "127.0.0.1:1",
     }
     by_unit = {"bytes": "5 MiB", "seconds": "7 s", "number": "3", "path": "/tmp/x", "true or false": "yes"}
-    by_unit["text"] = "words"
+    by_unit["text"] = by_unit["secret"] = "words"
     if option.default is True:
         return "no"
     return special.get(option.key) or by_unit[option.kind.unit]
@@ -226,7 +230,7 @@ def test_webhooks_are_read_and_their_secrets_stay_unseen(tmp_path: Path) -> None
         (f"{HOOK}secret = 'a'\nname = 'No Name'", "lower-case"),
         (f"{HOOK}secret = 'a'\nkind = ['x']", "did you mean kinds"),
         (f"{HOOK}secret = 'a'\nkinds = 'x'", "list of globs"),
-        (f"{HOOK}secret = 'a'\ntimeout = '1 min'", "at most 15 s"),
+        (f"{HOOK}secret = 'a'\ntimeout = '1 min'", "at most 10 s"),
         ("[[webhook]]\nurl = 'ftp://host/'\nsecret = 'a'", "https://"),
         ("[[webhook]]\nsecret = 'a'", "has no url"),
         ("[webhook]\nurl = 'https://host/'", r"\[\[webhook\]\]"),
@@ -244,3 +248,45 @@ def test_the_table_in_the_readme_is_the_programs() -> None:
     assert marker, "README.md has no <!-- settings --> marker"
     shown = rest.partition("<!-- /settings -->")[0].strip()
     assert shown == as_markdown().strip(), "paste the output of `artifact-store settings --markdown`"
+
+
+def test_the_secret_of_a_bucket_is_not_shown(tmp_path: Path) -> None:
+    flags = {"storage_url": "s3://bucket/x", "storage_access_key": "me", "storage_secret_key": "hunter2"}
+    loaded = load(flags, {})
+    assert loaded.settings.storage.secret_key == "hunter2"
+    for shown in (as_text(loaded), str(as_json(loaded)), repr(loaded)):
+        assert "hunter2" not in shown
+        assert "s3://bucket/x" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"url": "https://bucket"}, "s3://"),
+        ({"url": "s3://bucket", "access_key": "me"}, "go together"),
+        ({"url": "s3://bucket", "lock_mode": "compliance"}, "go together"),
+        ({"url": "s3://bucket", "lock_days": "3"}, "go together"),
+        ({"url": "s3://bucket", "sse": "aes256", "sse_key": "x"}, "aws:kms"),
+        ({"url": "s3://bucket", "sse": "rot13"}, "one of"),
+    ],
+)
+def test_a_bucket_that_cannot_be_meant_is_refused(flags: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load({f"storage_{name}": value for name, value in flags.items()}, {})
+
+
+def test_a_bucket_as_the_data_plane_takes_it() -> None:
+    flags = {
+        "url": "s3://bucket/x?endpoint=http://host:1",
+        "sse": "AES256",
+        "lock_mode": "Governance",
+        "lock_days": "3",
+        "redirect_bytes": "1 MiB",
+        "redirect_for": "90 s",
+    }
+    found = bucket_of(load({f"storage_{name}": value for name, value in flags.items()}, {}).settings.storage)
+    assert found is not None
+    assert (found.bucket, found.prefix, found.endpoint) == ("bucket", "x/", "http://host:1")
+    assert (found.sse, found.lock_mode, found.lock_days) == ("AES256", "GOVERNANCE", 3)
+    assert (found.redirect_bytes, found.redirect_for) == (1 << 20, 90.0)
+    assert bucket_of(load({}, {}).settings.storage) is None

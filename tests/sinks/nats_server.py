@@ -73,7 +73,7 @@ class NatsServer:
 
 
 @asynccontextmanager
-async def connected(url: str, **more: object) -> AsyncIterator[Client]:
+async def connected(url: str | list[str], **more: object) -> AsyncIterator[Client]:
     """A client of the tests' own."""
     client = await nats.connect(url, **more)
     try:

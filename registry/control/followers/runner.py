@@ -127,8 +127,7 @@ class Runner:
                 return
             if place.cursor != base:  # saved, or put elsewhere by somebody
                 base = position = place.cursor
-            if look.queued:
-                await self._redeliver(work, place)
+            if look.queued and await self._redeliver(work, place):
                 continue
             batch = await read_batch(
                 self._core, self._follower, position, self._window(), await self._named()
@@ -176,11 +175,14 @@ class Runner:
         )
         self._tell(place, after, delivery)
 
-    async def _redeliver(self, work: Work, place: Place) -> None:
-        """Give queued dead letters again. One that is refused stays dead until it is queued anew."""
+    async def _redeliver(self, work: Work, place: Place) -> bool:
+        """Give queued dead letters again. One that is refused stays dead until it is queued anew.
+
+        False when there were none after all.
+        """
         batch = await read_letters(self._core, self._follower, self._window(), await self._named())
         if not batch.events:
-            return
+            return False
         delivery = await self._give(work, batch)
         failure = delivery.failure
         taken = [event.event.seq for event in batch.events[: delivery.taken]]
@@ -197,6 +199,7 @@ class Runner:
 
         await work.write(change)
         self._tell(place, after, delivery)
+        return True
 
     async def _give(self, work: Work, batch: Batch) -> Delivery:
         """Hand a batch to the sink. Whatever a sink does comes back as a delivery."""

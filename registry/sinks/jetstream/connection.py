@@ -17,7 +17,10 @@ from nats.js.errors import APIError, NotFoundError
 
 from registry.sinks.jetstream.acknowledgements import Acknowledgements
 
+#: For the connection, for one of JetStream's requests, and for all that opening takes.
 _CONNECT_SECONDS = 5.0
+_REQUEST_SECONDS = 3.0
+_OPEN_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _PING_SECONDS = 20
 #: Seconds between two servers of the list.
@@ -66,15 +69,16 @@ class Connection:
         self._said = ""
         client = Client()
         self._open = client, Acknowledgements(client)
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            await client.connect(**self._options())
+        async with asyncio.timeout(_OPEN_SECONDS):
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await client.connect(**self._options())
             await self._open[1].listen()
-        await self._ensure_stream(self.context(client))
+            await self._ensure_stream(self.context(client))
         return self._open
 
     def context(self, client: Client) -> JetStreamContext:
         """JetStream's own requests."""
-        return client.jetstream(timeout=_CONNECT_SECONDS)
+        return client.jetstream(timeout=_REQUEST_SECONDS)
 
     async def close(self) -> None:
         """Give the connection up, with all that is under way. Idempotent."""
