@@ -1,4 +1,4 @@
-"""The clients and servers of the tests, and their versions: change one here, and the next install brings it."""
+"""What the tests run beside the program, and its versions: change one here, and the next install brings it."""
 
 from dataclasses import dataclass
 
