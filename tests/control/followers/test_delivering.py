@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from registry.contract.delivery import Delivery, Failure, Trouble
 from registry.contract.names import Repository
 from registry.control import Care
 from registry.control.followers import Follower, runner
+from registry.control.followers.reading import Batch, read_batch
 from registry.control.sql import leases
 from tests.control.followers.shelf import AWAY, REFUSED, Shelf, following
 from tests.control.world import HOUR, FakeClock, open_world
@@ -201,6 +203,18 @@ async def test_a_broken_sink_is_one_that_is_away(
         one.clock.advance(HOUR)
         await one.catch_up()
         assert one.shelf.seqs() == seqs
+
+
+async def test_a_page_is_bounded_however_much_waits(database: str | Path, dataplane: DataPlane) -> None:
+    """What memory holds does not grow with what a receiver has missed, be it wanted or not."""
+    async with following(database, dataplane) as one:
+        await one.happen(1000)
+        wanted = await read_batch(one.core, one.follower, 0, 50, "urn:x")
+        assert (len(wanted.events), wanted.last) == (50, 50)
+        all_it_sees = await read_batch(one.core, one.follower, 0, 10**6, "urn:x")
+        assert len(all_it_sees.events) == 128
+        nothing = replace(one.follower, kinds=("no.such",))
+        assert await read_batch(one.core, nothing, 0, 50, "urn:x") == Batch((), 128)
 
 
 async def test_an_idle_store_writes_nothing(database: str | Path, dataplane: DataPlane) -> None:
