@@ -1,4 +1,4 @@
-"""What the tests run beside the program, and which version: change one here, and the next install brings it."""
+"""What the tests run beside the program, and which versions: change one, and the next install brings it."""
 
 from dataclasses import dataclass
 
