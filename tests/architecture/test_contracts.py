@@ -96,6 +96,14 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("registry.http.body", "uvloop"),
         ("native_api", "prometheus_client"),
     ],
+    "s3": [
+        ("registry.dataplane.engine", "aiobotocore"),
+        ("registry.dataplane.drivers.s3.driver", "botocore"),
+        ("registry.control.core", "aiobotocore"),
+        ("registry.server.app", "botocore.session"),
+        ("oci", "aiobotocore"),
+        ("native_api", "botocore"),
+    ],
     "nats": [
         ("registry.control.core", "nats"),
         ("registry.sinks.webhook", "nats.js"),

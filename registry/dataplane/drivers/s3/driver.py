@@ -95,7 +95,7 @@ class S3Driver:
 
     async def _put(self, key: ObjectKey, data: bytes) -> None:
         name = self._keys.object(key)
-        body = body_of([data]) if len(data) <= _INLINE else await self._workers.run(lambda: body_of([data]))
+        body = body_of(data) if len(data) <= _INLINE else await self._workers.run(lambda: body_of(data))
         if self._conditional:
             with suppress(ConditionError):
                 await self._bucket.put(name, body, exclusive=True, kept=True)
@@ -215,7 +215,7 @@ class S3Driver:
 
     async def _probe(self) -> None:
         key = self._keys.probe(uuid.uuid4().hex)
-        await self._bucket.put(key, body_of([b"may I?"]))
+        await self._bucket.put(key, body_of(b"may I?"))
         await self._erase(key, [key])
 
     def close(self) -> None:

@@ -30,13 +30,15 @@ async def examine(settings: S3Settings) -> Examination:
         there = await check_format(bucket, keys)
         lock = await _lock(bucket)
         key = keys.probe(uuid.uuid4().hex)
-        await _step("write", bucket.put(key, body_of([_PROBE])))
+        await _step("write", bucket.put(key, body_of(_PROBE)))
         try:
             head = await bucket.head(key)
             stream = await bucket.get(key)
             if await stream.read(stream.size) != _PROBE:
                 raise Permanent("the bucket does not give back what was written to it")
             stream.close()
+            upload = await bucket.begin(key)
+            await _step("abort multipart uploads of", bucket.abort(key, upload))
             conditional = await is_conditional(bucket, key, _PROBE)
         finally:
             await _step("delete", bucket.delete(key))

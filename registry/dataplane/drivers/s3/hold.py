@@ -99,12 +99,12 @@ class S3Hold:
         gathered, self._gathering = self._gathering, Gathered()
         self._flying = gathered.size
         self._buffers.fly(gathered.size)
-        self._writing = asyncio.create_task(self._send(gathered.body()))
+        self._writing = asyncio.create_task(self._send(gathered))
 
     async def settle(self) -> StageInfo:
         await self._flush()
         if not self._chain.touched:
-            await whole(self._bucket.put(self._keys.empty(self._stage), body_of([])))
+            await whole(self._bucket.put(self._keys.empty(self._stage), body_of(b"")))
             self._chain.touched = _now()
         return self._chain.info()
 
@@ -122,13 +122,14 @@ class S3Hold:
         if self._error is not None:
             raise self._error
 
-    async def _send(self, body: Body) -> None:
-        key, size = self._keys.segment(self._stage, self._chain.length), body.size
+    async def _send(self, gathered: Gathered) -> None:
+        key, size = self._keys.segment(self._stage, self._chain.length), gathered.size
         try:
-            self._chain.add(key, size, await self._put(key, body), _now())
+            self._chain.add(key, size, await self._put(key, gathered.body()), _now())
         except Exception as error:
             self._error = error
         finally:
+            gathered.release()
             self._flying = 0
             self._buffers.land(size)
 
@@ -176,6 +177,7 @@ class S3Hold:
     def _forget(self) -> None:
         """What was not settled is nobody's."""
         self._buffers.give(self.gathered)
+        self._gathering.release()
         self._gathering = Gathered()
 
 

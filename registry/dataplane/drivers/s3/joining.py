@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -138,7 +138,7 @@ class Joiner:
 
     async def _make(self, parts: list[Part], key: str, *, exclusive: bool) -> None:
         if not parts:
-            await self._bucket.put(key, body_of([]), exclusive=exclusive, kept=True)
+            await self._bucket.put(key, body_of(b""), exclusive=exclusive, kept=True)
         elif len(parts) == 1 and not parts[0].copied:
             await self._send_whole(parts[0], key, exclusive=exclusive)
         elif len(parts) == 1 and parts[0].length == parts[0].pieces[0].size:
@@ -171,32 +171,36 @@ class Joiner:
             raise
 
     async def _send_whole(self, part: Part, key: str, *, exclusive: bool) -> None:
-        await self._buffers.take(None, part.length)
-        try:
-            await self._bucket.put(key, (await self._read(part)).body(), exclusive=exclusive, kept=True)
-        finally:
-            self._buffers.give(part.length)
+        async with self._gathered(part) as gathered:
+            await self._bucket.put(key, gathered.body(), exclusive=exclusive, kept=True)
 
     async def _send_part(self, part: Part, key: str, upload: str, number: int) -> str:
-        await self._buffers.take(None, part.length)
-        try:
-            body = (await self._read(part)).body()
+        async with self._gathered(part) as gathered:
+            body = gathered.body()
             md5 = await self._workers.run(lambda: _md5(body.data))
             return await self._bucket.upload_part(key, upload, number, body, md5)
+
+    @asynccontextmanager
+    async def _gathered(self, part: Part) -> AsyncIterator[Gathered]:
+        """The bytes of a part, in memory while they are used."""
+        await self._buffers.take(None, part.length)
+        gathered = Gathered()
+        try:
+            for piece in part.pieces:
+                await self._read(piece, gathered)
+            yield gathered
         finally:
+            gathered.release()
             self._buffers.give(part.length)
 
-    async def _read(self, part: Part) -> Gathered:
-        gathered = Gathered()
-        for piece in part.pieces:
-            source = S3Object(self._bucket, piece.key, piece.size, piece.etag)
-            try:
-                for start in range(piece.start, piece.end, LARGEST_PIECE):
-                    data = await source.read(start, min(LARGEST_PIECE, piece.end - start))
-                    await self._workers.run(partial(gathered.add, [data]))
-            finally:
-                source.close()
-        return gathered
+    async def _read(self, piece: Source, gathered: Gathered) -> None:
+        source = S3Object(self._bucket, piece.key, piece.size, piece.etag)
+        try:
+            for start in range(piece.start, piece.end, LARGEST_PIECE):
+                data = await source.read(start, min(LARGEST_PIECE, piece.end - start))
+                await self._workers.run(partial(gathered.add, [data]))
+        finally:
+            source.close()
 
     async def _is_there(self, key: str, size: int) -> bool:
         head = await self._bucket.head(key)
@@ -204,4 +208,5 @@ class Joiner:
 
 
 def _md5(data: BytesIO) -> str:
-    return base64.b64encode(hashlib.md5(data.getbuffer(), usedforsecurity=False).digest()).decode()
+    with data.getbuffer() as buffer:
+        return base64.b64encode(hashlib.md5(buffer, usedforsecurity=False).digest()).decode()

@@ -47,7 +47,7 @@ async def open_driver(settings: S3Settings, workers: Workers, memory: int) -> S3
 async def ensure_format(bucket: Bucket, keys: Keys) -> None:
     """Check the FORMAT object, or make it where there is no store yet. Raises StoreError INTERNAL."""
     if not await check_format(bucket, keys):
-        await bucket.put(keys.format, body_of([_TEXT]))
+        await bucket.put(keys.format, body_of(_TEXT))
 
 
 async def check_format(bucket: Bucket, keys: Keys) -> bool:
@@ -81,7 +81,7 @@ async def check_format(bucket: Bucket, keys: Keys) -> bool:
 async def is_conditional(bucket: Bucket, key: str, data: bytes) -> bool:
     """Whether the service refuses to write where an object is: tried on `key`, which holds `data`."""
     try:
-        await bucket.put(key, body_of([data]), exclusive=True)
+        await bucket.put(key, body_of(data), exclusive=True)
     except ConditionError:
         return True
     except UnsupportedError:

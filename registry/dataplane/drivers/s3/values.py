@@ -16,7 +16,8 @@ class Body(NamedTuple):
 
     @property
     def size(self) -> int:
-        return self.data.getbuffer().nbytes
+        with self.data.getbuffer() as buffer:
+            return buffer.nbytes
 
 
 @dataclass(frozen=True, slots=True)
