@@ -94,7 +94,8 @@ async def open_s3(where: S3Settings, *, settings: DataPlaneSettings = _DEFAULTS)
     except BaseException:
         workers.close()
         raise
-    guarded = Guard(driver, settings.observer, settings.operations)
+    # Who waits for memory holds a turn as well: more turns than uploads, or readers would wait with them.
+    guarded = Guard(driver, settings.observer, max(settings.operations, where.connections))
     return Engine(guarded, workers, replace(settings, buffer_budget=bodies), "s3", remote=driver)
 
 

@@ -83,6 +83,21 @@ async def test_the_memory_of_who_stalls_is_there_for_others() -> None:
     assert buffers.held == 20
 
 
+async def test_memory_gathered_just_now_is_there_for_who_waited_already() -> None:
+    """The upload could not be pressed while its bytes were on their way, and sends nothing more."""
+    buffers = Buffers(1000)
+    stalled, busy = Upload(buffers), Upload(buffers)
+    await buffers.take(stalled, 990)
+    waiting = asyncio.create_task(busy.add(20))
+    await asyncio.sleep(0)
+    assert stalled.flying == 0
+    stalled.gathered = 990
+    buffers.give(0)
+    assert stalled.flying == 990
+    stalled.land()
+    await waiting
+
+
 async def test_a_completion_goes_before_the_uploads() -> None:
     buffers = Buffers(1000)
     first, second = Upload(buffers), Upload(buffers)

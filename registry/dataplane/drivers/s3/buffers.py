@@ -80,7 +80,7 @@ class Buffers:
         self.give(size)
 
     def give(self, size: int) -> None:
-        """Bytes are no longer held."""
+        """Bytes are no longer held. Of none: others may have what was gathered meanwhile."""
         self.held -= size
         self._grant()
         if self._waiting:

@@ -43,7 +43,12 @@ from registry.dataplane.drivers.s3.reading import S3Object
 from registry.dataplane.drivers.s3.seen import Seen
 from registry.dataplane.drivers.s3.segments import Chain, chain_of
 from registry.dataplane.drivers.s3.settings import S3Settings
-from registry.dataplane.drivers.s3.trouble import ConditionError, NotThereError, UploadGoneError
+from registry.dataplane.drivers.s3.trouble import (
+    ConditionError,
+    NotThereError,
+    UnsupportedError,
+    UploadGoneError,
+)
 from registry.dataplane.drivers.s3.values import Head, Listed, Source, Version
 from registry.dataplane.workers import Workers
 
@@ -234,12 +239,13 @@ class S3Driver:
     async def reap(self, before: int) -> int:
         """Abort multipart uploads begun before then (microseconds since the epoch); see `DataPlane.reap`."""
         aborted = 0
-        for prefix in self._keys.joined:
-            async for found in self._bucket.unfinished(prefix):
-                if found.begun < before:
-                    with suppress(UploadGoneError):
-                        await self._bucket.abort(found.key, found.upload)
-                        aborted += 1
+        with suppress(UnsupportedError):  # services that tidy up by themselves
+            for prefix in self._keys.joined:
+                async for found in self._bucket.unfinished(prefix):
+                    if found.begun < before:
+                        with suppress(UploadGoneError):
+                            await self._bucket.abort(found.key, found.upload)
+                            aborted += 1
         return aborted
 
     async def aclose(self) -> None:

@@ -37,8 +37,9 @@ async def examine(settings: S3Settings) -> Examination:
             if await stream.read(stream.size) != _PROBE:
                 raise Permanent("the bucket does not give back what was written to it")
             stream.close()
-            upload = await bucket.begin(key)
-            await _step("abort multipart uploads of", bucket.abort(key, upload))
+            if settings.lock_mode is None or lock is not None:
+                upload = await bucket.begin(key)
+                await _step("abort multipart uploads of", bucket.abort(key, upload))
             conditional = await is_conditional(bucket, key, _PROBE)
         finally:
             await _step("delete", bucket.delete(key))

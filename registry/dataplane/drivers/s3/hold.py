@@ -80,6 +80,7 @@ class S3Hold:
         size = sum(len(piece) for piece in pieces)
         self._buffers.join(self)
         await self._buffers.take(self, size)
+        before = self.gathered
         self._adding = True
         try:
             if size <= INLINE:
@@ -88,6 +89,8 @@ class S3Hold:
                 await self._workers.run(lambda: self._gathering.add(pieces))
         finally:
             self._adding = False
+            # Nothing, unless it failed. It may be long until this upload comes again, and others may wait.
+            self._buffers.give(size - (self.gathered - before))
         self._check()
         if self.gathered >= self._buffers.segment:
             await self._landed()

@@ -59,8 +59,9 @@ class S3Settings:
     patience: float = 20.0
     """How long an operation is tried again while the service fails, before it counts as unavailable."""
 
-    connections: int = 64
-    """Connections to the service. More requests at once wait for one."""
+    connections: int = 1024
+    """Connections to the service. More requests at once wait for one, and a reader keeps one for as long as
+    its client takes, so a few slow clients must not use them up."""
 
 
 def bucket_of(url: str) -> S3Settings:
