@@ -55,6 +55,10 @@ class Full(DriverError):  # noqa: N818 - the port's own words
     """No room is left (disk, quota). What was there before is unharmed."""
 
 
+class Locked(DriverError):  # noqa: N818 - the port's own words
+    """The medium itself keeps what should go, under a retention or hold of its own."""
+
+
 class Busy(DriverError):  # noqa: N818 - the port's own words
     """Somebody else, perhaps another process, has the hold of this stage."""
 
@@ -115,7 +119,10 @@ class StageInfo:
 
 
 class OpenObject(Protocol):
-    """An object held open: it stays readable although the key may be deleted meanwhile."""
+    """An object held open: it stays readable although the key may be deleted meanwhile.
+
+    A medium without open files raises Missing for what is read after that.
+    """
 
     @property
     def size(self) -> int:
@@ -148,7 +155,11 @@ class Hold(Protocol):
         ...
 
     async def write(self, pieces: Pieces) -> None:
-        """Append `pieces`, together at most LARGEST_PIECE. After an error none of them count. Raises Full."""
+        """Append `pieces`, together at most LARGEST_PIECE. After an error none of them count. Raises Full.
+
+        A medium that gathers may raise for what an earlier call took, and the stage is then as long as it
+        says. One without locks raises Busy when it finds that somebody else has written meanwhile.
+        """
         ...
 
     async def read(self, start: int, length: int) -> bytes:
@@ -198,7 +209,7 @@ class Driver(Protocol):
         ...
 
     async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
-        """Delete durably and return the size it had. Raises Missing.
+        """Delete durably and return the size it had. Raises Missing, Locked.
 
         With a `permit`, only while that is the one admitted last, by whatever process: Refused otherwise.
         Raises Busy while another process admits one.
