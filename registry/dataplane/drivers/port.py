@@ -3,7 +3,8 @@
 Two things live on a medium: *objects*, whole and immutable under a key, and *stages*, which grow until they
 become an object or are dropped. A stage is worked on only through a *hold*, of which there is one at a time.
 On a local disk a stage is a file and a hold its file lock; on an object store a stage is the series
-`uploads/<id>/<offset>`, one object per hold that wrote, copied together by the server at `Hold.commit`.
+of segments `uploads/<id>/<offset>`, copied together by the service at `Hold.commit`, and a hold is the
+process's own: who else writes is noticed at the next segment.
 
 Every method may raise Transient (try again later) and Permanent (somebody has to look); each lists what it
 raises besides. **What is unsure is never Missing**: deletions and 404s trust it. Foreign exceptions of a
