@@ -210,9 +210,9 @@ def test_rules_for_packing_begin_with_the_groups_settings(tmp_path: Path) -> Non
 
 def test_a_variable_that_holds_a_key_may_be_called_anything() -> None:
     provider = "environment:ARTIFACT_STORE_KEY"
-    loaded = load({"keys_provider": provider}, {"ARTIFACT_STORE_KEY": "secret"})
+    loaded = load({"keys_provider": provider}, {"ARTIFACT_STORE_KEY": "words of the key"})
     assert loaded.settings.keys.provider == provider
-    assert "secret" not in str(as_json(loaded))
+    assert "words of the key" not in str(as_json(loaded))
 
 
 def test_domains_and_who_is_in_them(tmp_path: Path) -> None:
@@ -226,6 +226,14 @@ def test_domains_and_who_is_in_them(tmp_path: Path) -> None:
     assert [rule.domain for rule in loaded.settings.repositories] == ["secret"]
     assert "domain secret: sealed" in as_text(loaded)
     assert "repository legal/*: domain secret" in as_text(loaded)
+
+
+def test_sealed_domains_in_a_bucket_are_refused(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "[keys]\nprovider = 'file:/run/key'\n[[domain]]\nname = 'legal'\nsealed = true\n"
+    )
+    with pytest.raises(SettingsError, match="the domain legal is sealed, and storage.url keeps content in"):
+        load({"config": path, "storage_url": "s3://bucket"}, {})
 
 
 def test_every_setting_says_its_unit_and_reason() -> None:

@@ -155,6 +155,10 @@ def test_commands_find_the_bucket(s3: S3Settings, tmp_path: Path) -> None:
     for command in (["gc"], ["rebuild"]):
         done = run(*command, "--data", data, "--storage", storage, **SECRETS)
         assert done.returncode == 0, done.stdout + done.stderr
+    for command in (["pack"], ["keys", "list"]):
+        refused = run(*command, "--data", data, "--storage", storage, **SECRETS)
+        assert refused.returncode == 2, refused.stdout
+        assert "content lives in a bucket" in refused.stderr
     copied = run("backup", str(tmp_path / "copy"), "--data", data, "--storage", storage, **SECRETS)
     assert copied.returncode == 0, copied.stdout + copied.stderr
     whole = run("fsck", "--data", str(tmp_path / "copy"))
