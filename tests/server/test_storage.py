@@ -149,12 +149,17 @@ def test_commands_find_the_bucket(s3: S3Settings, tmp_path: Path) -> None:
     with serving(tmp_path, "--storage", storage, **SECRETS) as server:
         with server.client() as client:
             push(client, os.urandom(LARGE))
+            unneeded = os.urandom(LARGE)
+            client.post("/v2/demo/blobs/uploads/", params={"digest": digest_of(unneeded)}, content=unneeded)
             beside = run("fsck", "--data", data, "--storage", storage, **SECRETS)
             assert beside.returncode == 0, beside.stdout + beside.stderr
         assert server.stop() == 0
-    for command in (["gc"], ["rebuild"]):
-        done = run(*command, "--data", data, "--storage", storage, **SECRETS)
-        assert done.returncode == 0, done.stdout + done.stderr
+    at_once = ("--care-lease", "0", "--care-delay", "0")
+    freed = run("gc", "--json", *at_once, "--data", data, "--storage", storage, **SECRETS)
+    assert freed.returncode == 0, freed.stdout + freed.stderr
+    assert json.loads(freed.stdout)["after"]["freed_bytes"] == LARGE
+    done = run("rebuild", "--data", data, "--storage", storage, **SECRETS)
+    assert done.returncode == 0, done.stdout + done.stderr
     for command in (["pack"], ["keys", "list"]):
         refused = run(*command, "--data", data, "--storage", storage, **SECRETS)
         assert refused.returncode == 2, refused.stdout
