@@ -157,7 +157,7 @@ def test_commands_find_the_bucket(s3: S3Settings, tmp_path: Path) -> None:
     at_once = ("--care-lease", "0", "--care-delay", "0")
     freed = run("gc", "--json", *at_once, "--data", data, "--storage", storage, **SECRETS)
     assert freed.returncode == 0, freed.stdout + freed.stderr
-    assert json.loads(freed.stdout)["after"]["freed_bytes"] == LARGE
+    assert json.loads(freed.stdout)["done"]["freed_bytes"] == LARGE
     done = run("rebuild", "--data", data, "--storage", storage, **SECRETS)
     assert done.returncode == 0, done.stdout + done.stderr
     for command in (["pack"], ["keys", "list"]):
