@@ -211,7 +211,7 @@ _NO_READS = {"requests": "", "p50": "", "p99": "", "longest": ""}
 
 
 def _run(words: tuple[str, ...], folder: Path) -> tuple[Any, str]:
-    """A command to its end: what it used, and the last line it said."""
+    """A command to its end: what it used, and the last line it said that is no detail of another."""
     process = subprocess.Popen(
         command(*words, "--data", str(folder)), env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -222,7 +222,7 @@ def _run(words: tuple[str, ...], folder: Path) -> tuple[Any, str]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise OSError(f"{' '.join(words)} ended with {process.returncode}: {said[-500:]}")
-    return usage, said.splitlines()[-1]
+    return usage, [line for line in said.splitlines() if not line.startswith(" ")][-1]
 
 
 async def _until(done: Callable[[], bool]) -> None:

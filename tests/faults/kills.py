@@ -26,6 +26,8 @@ from tests.faults.history import Client, History, verify
 from tests.server.program import ROOT, Running, command, environment, run, serving, until
 
 CLIENTS = 5
+#: Kills of a server with one worker, and of one with two, in tests; `make soak` does ten times as many.
+CYCLES = 15
 #: Seconds that a blob stays which nothing names: long enough for a push on a busy machine, and short enough
 #: that later cycles collect what earlier ones left.
 LEASE = 60.0
@@ -160,6 +162,16 @@ def _let_all_expire(folder: Path) -> None:
     for path in (folder / "data" / "staging").rglob("*"):
         if path.is_file():
             os.utime(path, (0, 0))
+
+
+def run_enough_cycles(folder: Path, workers: int) -> None:
+    """As many kills as a test does, with enough of all that should be seen to survive them."""
+    killed = run_cycles(folder, range(1, CYCLES + 1), workers)
+    assert killed.cycles == CYCLES
+    assert killed.acknowledged > 10 * CYCLES
+    assert killed.in_flight > CYCLES
+    assert killed.deleted > 0
+    assert killed.collected > 0
 
 
 def run_cycles(folder: Path, seeds: Sequence[int], workers: int) -> Killed:

@@ -112,7 +112,10 @@ def drop_expired_content(connection: Connection, now: int, limit: int) -> int:
 
 
 def acquire_work(connection: Connection, work: str, holder: str, now: int, until: int) -> int | None:
-    """The fencing token when `holder` has or gets the work, None while another has it."""
+    """The fencing token when `holder` has or gets the work, None while another has it.
+
+    `now` and `until` may be from a while ago: the holder may have prolonged its hold since.
+    """
     row = connection.execute(
         select(work_leases.c.holder, work_leases.c.token, work_leases.c.expires_at).where(
             work_leases.c.work == work
@@ -122,8 +125,8 @@ def acquire_work(connection: Connection, work: str, holder: str, now: int, until
         values = {"work": work, "holder": holder, "token": 1, "expires_at": until}
         connection.execute(insert(work_leases), values)
         return 1
-    # An end later than any that is given now is from before the clock was put back.
-    if row.holder != holder and now < row.expires_at <= until:
+    # An end that is two leases away is from before the clock was put back.
+    if row.holder != holder and now < row.expires_at <= 2 * until - now:
         return None
     token = int(row.token if row.holder == holder else row.token + 1)
     connection.execute(

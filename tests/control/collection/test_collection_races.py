@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,9 @@ from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import arrival, collection, recording, retention
-from registry.control.core import DAY, HOUR, SECOND
+from registry.control.core import DAY, HOUR, SECOND, SYSTEM
 from registry.control.fsck import fsck
-from registry.control.sql import removals
+from registry.control.sql import leases, removals
 from registry.control.sql.removals import Removal
 from registry.control.sql.transaction import Transaction
 from registry.control.work import hold
@@ -260,3 +261,20 @@ async def test_a_long_commit_finds_what_was_about_to_be_deleted(world: World) ->
     await arrival.reserve(world.store.core, "test", DEFAULT_DOMAIN, address)
     assert (await world.collect(HOUR - SECOND * 10)).freed == 0
     assert (await world.collect(SECOND * 20)).freed == 1
+
+
+async def test_who_asks_late_takes_no_work_from_one_who_has_prolonged_it(world: World) -> None:
+    """Between the look at the clock and the turn in the writer's queue, the holder may write."""
+    core, now = world.store.core, world.clock.now()
+
+    def ask(holder: str, then: int) -> Awaitable[int | None]:
+        return core.database.write(
+            SYSTEM, lambda tx: leases.acquire_work(tx.connection, "care", holder, then, then + HOUR)
+        )
+
+    assert await ask("holder", now) == 1
+    assert await ask("holder", now + SECOND) == 1
+    assert await ask("late", now) is None
+    assert await ask("late", now + SECOND) is None
+    assert await ask("late", now + 2 * HOUR) == 2
+    assert await ask("after the clock was put back", now - 10 * DAY) == 3
