@@ -23,8 +23,8 @@ class StoredReading:
     """Implements `registry.contract.model.Reading` over the data plane.
 
     Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11). Bytes
-    that turn out lost or corrupt when they are read are told as `open_reading` does it. `data` are
-    all the bytes, verified, of content of at most _SMALL bytes that is not away.
+    that turn out lost or corrupt when they are read are told as `open_reading` does it. `data` are all the
+    bytes, verified, of content of at most _SMALL bytes that is not away.
     """
 
     digest: Digest
@@ -134,17 +134,12 @@ async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, 
 
 
 async def _tell_lost(core: Core, actor: str, domain: DomainId, address: Digest) -> None:
-    """Write down that a read found bytes absent or corrupt.
+    """Write down that a read found bytes absent or corrupt, unless right ones are there by now.
 
     Corrupt ones are moved away: with the right length they would be taken for those that a push brings.
     """
-    try:
-        if (await core.dataplane.verify(domain, address)).fault is not None:
-            await core.dataplane.quarantine(domain, address)
-    except StoreError as error:
-        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
-            raise
-    await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
+    if not await core.dataplane.quarantine(domain, address):
+        await recording.note_missing(core, actor, domain, address, "absent or corrupt when read")
 
 
 async def _has_grown(core: Core, domain: DomainId, address: Digest, limit: int) -> bool:
