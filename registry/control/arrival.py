@@ -1,4 +1,4 @@
-"""Content arrives, perhaps while a collection is deleting the very same content (DECISIONS 10 and 39).
+"""Content arrives, perhaps while a collection is deleting the very same content (decisions 10 and 39).
 
 Bytes come before rows, so between the two a collection may find the bytes unnamed and delete them. It says so
 in the table `removals` before it does, and whoever records content looks there in the same transaction: what

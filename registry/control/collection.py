@@ -1,4 +1,4 @@
-"""Collection: what nothing holds any more goes, online (DECISIONS 10 and 14).
+"""Collection: what nothing holds any more goes, online (decisions 10 and 14).
 
 Marking is asking: pages of rows by key, each row with "does anything hold this?" (sql/holding.py), on
 snapshots. Sweeping asks again inside a short transaction of a few rows and emits the events. So nothing is

@@ -1,6 +1,6 @@
 """A domain is erased: its keys were destroyed, so the ledger says that nothing of it can be read any more.
 
-One event does it, `domain.erased` (DECISIONS 38): content of the domain answers as erased, in every process,
+One event does it, `domain.erased` (decision 38): content of the domain answers as erased, in every process,
 cached or not, and what the views had taken from its bytes (labels, metadata, file names) is overwritten.
 """
 

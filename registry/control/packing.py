@@ -1,4 +1,4 @@
-"""Packing: blobs move to packs when the repositories that have them say so (DECISIONS 38).
+"""Packing: blobs move to packs when the repositories that have them say so (decision 38).
 
 A pass goes over all content in the order it arrived, by pages, and packs what is due and still loose, in
 batches of one domain and one way of packing. How far it is gets written down after each batch, so that a

@@ -77,7 +77,7 @@ def link_blob(tx: Transaction, repository: RepositoryRow, blob: BlobRow) -> None
 
 
 def keep(tx: Transaction, core: Core, repository: RepositoryRow, blob: BlobRow, principal: str) -> None:
-    """Renew the lease on what a repository has and no manifest of it reaches (DECISIONS 10).
+    """Renew the lease on what a repository has and no manifest of it reaches (decision 10).
 
     Content that is new to the store needs no row: its arrival holds it as long as a lease would.
     """

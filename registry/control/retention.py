@@ -1,8 +1,8 @@
 """May this go? The one place that decides it, for DELETE calls and collection alike.
 
-What a live manifest names is not deleted (DECISIONS 16). What nothing names stays as long as somebody was
-told that it is there (DECISIONS 10), and manifests stay by themselves unless a policy says otherwise
-(DECISIONS 14). The conditions are in sql/holding.py, so that a million rows are asked the same as one.
+What a live manifest names is not deleted (decision 16). What nothing names stays as long as somebody was
+told that it is there (decision 10), and manifests stay by themselves unless a policy says otherwise
+(decision 14). The conditions are in sql/holding.py, so that a million rows are asked the same as one.
 """
 
 from __future__ import annotations

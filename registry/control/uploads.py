@@ -286,7 +286,7 @@ class UploadService:
         return row
 
     def _refuse_undecided(self, tx: Transaction) -> None:
-        """Where there are several domains, bytes alone do not say which one they are for (DECISIONS 22)."""
+        """Where there are several domains, bytes alone do not say which one they are for (decision 22)."""
         if self._core.policies.has_domains or lookups.has_domains(tx.connection):
             message = "name the repository that the content is for: the store has more than one domain"
             raise StoreError(

@@ -1,4 +1,4 @@
-"""Background work that one process of all that serve a store does at a time (DECISIONS 3).
+"""Background work that one process of all that serve a store does at a time (decision 3).
 
 The holder has a row in `work_leases`; each of its writes checks the row's fencing token and prolongs the
 lease in the same transaction, so that one who was taken for dead changes nothing any more. While it only

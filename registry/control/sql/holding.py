@@ -1,9 +1,9 @@
 """Who holds what, as conditions in SQL. Collection pages over them, and asks the same for one row at a time.
 
 A *link* is a repository's blob; it is held by the repository's manifests that name it. Content is held by
-links. What arrived or was asked for less than a lease ago is held too (`:young` is that moment, DECISIONS
+links. What arrived or was asked for less than a lease ago is held too (`:young` is that moment, decision
 10), and what a draft or a schema names. Rows of erased content stay, to say so. Manifests hold themselves
-(DECISIONS 14), except where a policy lets untagged ones go: there they need a tag, an index, or a subject.
+(decision 14), except where a policy lets untagged ones go: there they need a tag, an index, or a subject.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _PLAN_PAGE = text(_CONTENTS.format(link=f"AND {REACHED}", where=_PAGE) + _ORDER)
 _CONTENT = _CONTENTS.format(link="", where="b.id = :blob_id")
 
 #: Tags that speak of a subject by SHA-256 (`names.subject_of_tag`); they do not keep what they point at
-#: (DECISIONS 14). All others do, those included that only begin like them.
+#: (decision 14). All others do, those included that only begin like them.
 WEAK = """(substr(t.name, 1, 7) = 'sha256-' AND length(t.name) >= 71
     AND trim(substr(t.name, 8, 64), '0123456789abcdef') = ''
     AND substr(t.name, 72) IN ('', '.sig', '.att', '.sbom'))"""

@@ -1,4 +1,4 @@
-"""Bytes on their way out, as rows: the steps between "nobody holds this" and the deletion (DECISIONS 10).
+"""Bytes on their way out, as rows: the steps between "nobody holds this" and the deletion (decision 10).
 
 `pending` can be taken back by whoever records the content again. `removing` cannot: one process is deleting,
 and the others wait. `done` stays for a while, for those whose bytes were there before the deletion and whose

@@ -288,7 +288,7 @@ work_leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
-#: Bytes on their way out (DECISIONS 10): `pending` until `due_at`, then `removing` while one process deletes
+#: Bytes on their way out (decision 10): `pending` until `due_at`, then `removing` while one process deletes
 #: them, then `done` for as long as a push that began before may still ask. `since` is the last change of
 #: state. `generation` is the event that removed the content, 0 for bytes that no row ever named.
 removals = Table(

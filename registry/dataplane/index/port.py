@@ -1,4 +1,4 @@
-"""The `ContentIndex` port (DECISIONS.md 9): which place in which pack holds an object or a chunk.
+"""The `ContentIndex` port (decision 9): which place in which pack holds an object or a chunk.
 
 It holds nothing that the packs do not say: it may be thrown away and made again (packs/recovery.py). Reading
 calls take microseconds and may come from any thread, the loop's included. All changes go through `change()`,
