@@ -10,6 +10,7 @@ _ROOT = Path(__file__).parent
 
 #: Tests that start programs or search for long, by the beginning of their paths: not for `make check`.
 _SLOW = (
+    "tests/cli/test_followers",
     "tests/cli/test_interruptions",
     "tests/cli/test_packages",
     "tests/cli/test_push_pull",
@@ -24,7 +25,9 @@ _SLOW = (
     "tests/native_api/test_schemathesis",
     "tests/server/test_backup",
     "tests/server/test_doctor",
+    "tests/server/test_event_stream",
     "tests/server/test_serve",
+    "tests/server/test_storage",
     "tests/server/test_workers",
 )
 

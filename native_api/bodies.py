@@ -40,6 +40,13 @@ class CompleteUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class Redelivery:
+    """Body of POST `…/redeliver`; None for all dead letters."""
+
+    seqs: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Promotion:
     """Body of a package PUT that names an existing one."""
 
@@ -88,6 +95,16 @@ def new_upload(document: JsonValue) -> NewUpload:
 
 def complete_upload(document: JsonValue) -> CompleteUpload:
     return CompleteUpload(_optional(check(document, "CompleteUpload"), "digest", Digest.parse))
+
+
+def redelivery(document: JsonValue) -> Redelivery:
+    seqs = check(document, "Redelivery").get("seqs")
+    return Redelivery(None if seqs is None else tuple(int(seq) for seq in seqs))
+
+
+def seek(document: JsonValue) -> int:
+    """Body of POST `…/seek`: the event after which the follower goes on."""
+    return int(check(document, "Seek")["after"])
 
 
 def package_or_promotion(document: JsonValue) -> NewPackage | Promotion:

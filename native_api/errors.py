@@ -47,6 +47,7 @@ STATUS: Mapping[ErrorKind, Mapped] = {
     ErrorKind.DRAFT_UNKNOWN: Mapped(404, "The draft is not known"),
     ErrorKind.SCHEMA_UNKNOWN: Mapped(404, "The schema is not known"),
     ErrorKind.CONTENT_UNKNOWN: Mapped(404, "The content is not known"),
+    ErrorKind.FOLLOWER_UNKNOWN: Mapped(404, "The follower is not known"),
     ErrorKind.ERASED: Mapped(410, "The content was erased"),
     ErrorKind.RESTORE_REQUIRED: Mapped(409, "The content must be restored first"),
     ErrorKind.OFFSET_MISMATCH: Mapped(409, "The upload stands at another offset"),

@@ -13,6 +13,7 @@ from native_api import (
     content,
     drafts,
     events,
+    followers,
     index,
     packages,
     referrers,
@@ -78,6 +79,15 @@ HANDLERS: Mapping[str, Handler] = {
     "search": packages.search,
     "listEvents": events.get,
     "getUsage": usage.get,
+    "listFollowers": followers.list_all,
+    "getFollower": followers.get,
+    "forgetFollower": followers.forget,
+    "listDeadLetters": followers.list_dead_letters,
+    "redeliverDeadLetters": followers.redeliver,
+    "skipEvent": followers.skip,
+    "seekFollower": followers.seek,
+    "stopFollower": followers.stop,
+    "resumeFollower": followers.resume,
 }
 
 _logger = logging.getLogger(__name__)

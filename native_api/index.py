@@ -26,6 +26,7 @@ _INDEX = {
         "search": f"{ROOT}/search",
         "events": f"{ROOT}/events",
         "usage": f"{ROOT}/usage",
+        "followers": f"{ROOT}/followers",
         "oci": "/v2/",
     },
 }

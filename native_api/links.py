@@ -43,5 +43,9 @@ def upload(identifier: str) -> str:
     return f"{ROOT}/uploads/{identifier}"
 
 
+def follower(name: str) -> str:
+    return f"{ROOT}/followers/{name}"
+
+
 def schema(variant: str) -> str:
     return f"{ROOT}/schemas/{quote(variant, safe=_SEGMENT)}"

@@ -26,6 +26,7 @@ _VARIABLES: dict[str, Schema] = {
     "upload": shapes.UUID,
     "variant": shapes.VARIANT,
     "path": shapes.RELATIVE_PATH,
+    "follower": shapes.FOLLOWER,
 }
 
 #: Where documents hold the values of those variables.
@@ -37,6 +38,7 @@ _IN_ANSWER = {
     "upload": "$response.body#/id",
     "variant": "$response.body#/variant",
     "path": "$response.body#/files/0/relative_path",
+    "follower": "$response.body#/items/0/name",
 }
 
 _DESCRIPTION = """\

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any, TypeVar
 
 from native_api import links
 from registry.contract.dataplane import Content, Location, RestoreStatus
 from registry.contract.digest import Digest
+from registry.contract.event_json import event_document
 from registry.contract.manifest import Descriptor
 from registry.contract.model import (
+    DeadLetter,
     Draft,
     FileEntry,
+    FollowerStatus,
     LedgerEvent,
     Package,
     PackageSummary,
@@ -25,21 +27,15 @@ from registry.contract.model import (
     Upload,
 )
 from registry.contract.names import Reference, Repository, Tag
+from registry.contract.timestamps import rfc3339 as time
 
 Document = dict[str, Any]
 T = TypeVar("T")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode(document: object) -> bytes:
     """UTF-8 JSON without spare bytes, for people on a terminal ended by a newline."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
-
-
-def time(micros: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=micros)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
 
 
 def http_date(micros: int) -> str:
@@ -213,14 +209,42 @@ def schema(value: RegisteredSchema) -> Document:
 
 
 def event(value: LedgerEvent) -> Document:
+    return event_document(value)
+
+
+def follower(value: FollowerStatus) -> Document:
+    own = links.follower(value.name)
+    return {
+        "name": value.name,
+        "target": value.target,
+        "configured": value.configured,
+        "state": value.state,
+        "cursor": value.cursor,
+        "lag_events": value.lag_events,
+        "lag_seconds": value.lag_seconds,
+        "delivered": value.delivered,
+        "delivered_at": _time(value.delivered_at),
+        "failures": value.failures,
+        "failing": value.failing,
+        "failing_since": _time(value.failing_since),
+        "attempts": value.attempts,
+        "next_attempt_at": _time(value.next_attempt_at),
+        "reason": value.reason,
+        "dead_letters": value.dead_letters,
+        "queued": value.queued,
+        "links": {"self": own, "dead_letters": f"{own}/dead-letters"},
+    }
+
+
+def dead_letter(value: DeadLetter) -> Document:
     return {
         "seq": value.seq,
-        "time": time(value.time),
         "kind": value.kind,
-        "actor": value.actor,
         "scope": value.scope,
-        "subject": value.subject,
-        "data": dict(value.data),
+        "died_at": time(value.died_at),
+        "attempts": value.attempts,
+        "reason": value.reason,
+        "queued": value.queued,
     }
 
 
@@ -240,6 +264,10 @@ def _repository_usage(value: RepositoryUsage) -> Document:
         "exclusive": value.exclusive,
         "objects": value.objects,
     }
+
+
+def _time(micros: int | None) -> str | None:
+    return time(micros) if micros is not None else None
 
 
 def _digest(value: Digest | None) -> str | None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from native_api.resources import (
     ContentName,
     FileName,
+    FollowerName,
     Nothing,
     PackageName,
     RepositoryName,
@@ -42,6 +43,7 @@ _PLAIN = {
     "search": Resource.SEARCH,
     "events": Resource.EVENTS,
     "usage": Resource.USAGE,
+    "followers": Resource.FOLLOWERS,
 }
 #: Sub-resources of a package named by version, then by digest; None where only versions have one.
 _PARTS: dict[str, tuple[Resource, Resource | None]] = {
@@ -58,6 +60,16 @@ _CONTENT_PARTS = {
     "locations": Resource.CONTENT_LOCATIONS,
     "restore": Resource.CONTENT_RESTORE,
 }
+_FOLLOWER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_FOLLOWER_PARTS = {
+    "": Resource.FOLLOWER,
+    "dead-letters": Resource.FOLLOWER_LETTERS,
+    "redeliver": Resource.FOLLOWER_REDELIVER,
+    "skip": Resource.FOLLOWER_SKIP,
+    "seek": Resource.FOLLOWER_SEEK,
+    "stop": Resource.FOLLOWER_STOP,
+    "resume": Resource.FOLLOWER_RESUME,
+}
 _UPLOAD_PARTS = {"": Resource.UPLOAD, "complete": Resource.UPLOAD_COMPLETE}
 
 
@@ -65,7 +77,7 @@ def parse_path(raw: str) -> Target:
     """What `raw`, a request target with or without its query, names.
 
     Raises StoreError ROUTE_UNKNOWN, BAD_REQUEST (bad escapes, no UTF-8), NAME_INVALID, REFERENCE_INVALID,
-    DIGEST_INVALID, UPLOAD_UNKNOWN (an id that is no UUID).
+    DIGEST_INVALID, UPLOAD_UNKNOWN (an id that is no UUID), FOLLOWER_UNKNOWN (a name that none can have).
     """
     path = _decode(_ABSOLUTE_FORM.sub("", raw.partition("?")[0], count=1), "path")
     if path != _ROOT and not path.startswith(f"{_ROOT}/"):
@@ -141,6 +153,13 @@ def _schema(rest: str) -> Target:
         raise StoreError(ErrorKind.BAD_REQUEST, error.message) from None
 
 
+def _follower(rest: str) -> Target:
+    name, resource = _split(rest, _FOLLOWER_PARTS)
+    if not _FOLLOWER.fullmatch(name):
+        raise StoreError(ErrorKind.FOLLOWER_UNKNOWN, "no follower has this name")
+    return Target(resource, FollowerName(name))
+
+
 def _split(rest: str, parts: dict[str, Resource]) -> tuple[str, Resource]:
     head, slash, part = rest.partition("/")
     if part not in parts or (slash and not part):
@@ -153,6 +172,7 @@ _PARSERS: dict[str, Callable[[str], Target]] = {
     "uploads": _upload,
     "content": _content,
     "schemas": _schema,
+    "followers": _follower,
 }
 
 

@@ -47,6 +47,14 @@ class Resource(StrEnum):
     SEARCH = "/api/v1/search"
     EVENTS = "/api/v1/events"
     USAGE = "/api/v1/usage"
+    FOLLOWERS = "/api/v1/followers"
+    FOLLOWER = "/api/v1/followers/{follower}"
+    FOLLOWER_LETTERS = "/api/v1/followers/{follower}/dead-letters"
+    FOLLOWER_REDELIVER = "/api/v1/followers/{follower}/redeliver"
+    FOLLOWER_SKIP = "/api/v1/followers/{follower}/skip"
+    FOLLOWER_SEEK = "/api/v1/followers/{follower}/seek"
+    FOLLOWER_STOP = "/api/v1/followers/{follower}/stop"
+    FOLLOWER_RESUME = "/api/v1/followers/{follower}/resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,16 @@ class VariantName:
     variant: str
 
 
-Name = Nothing | UploadName | RepositoryName | PackageName | FileName | ContentName | VariantName
+@dataclass(frozen=True, slots=True)
+class FollowerName:
+    """`name` is one that a follower can have."""
+
+    name: str
+
+
+Name = (
+    Nothing | UploadName | RepositoryName | PackageName | FileName | ContentName | VariantName | FollowerName
+)
 
 
 @dataclass(frozen=True, slots=True)

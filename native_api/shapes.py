@@ -53,6 +53,17 @@ RELATIVE_PATH: Schema = {
     "description": "Segments parted by '/', no '.', no '..', no control character, no backslash; at most "
     "1,024 bytes of UTF-8, 255 in a segment.",
 }
+SEQ: Schema = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": 2**53 - 1,
+    "description": "Place in the ledger.",
+}
+FOLLOWER: Schema = {
+    "type": "string",
+    "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$",
+    "description": "A follower's name, as it is set.",
+}
 PATH: Schema = {"type": "string", "pattern": "^/", "description": "A path on this server, percent-encoded."}
 
 
@@ -113,6 +124,7 @@ _NEW_PACKAGE: dict[str, Schema] = {
 }
 _NEW_FILES: Schema = {"type": "array", "items": ref("NewFile"), "maxItems": 100_000}
 
+_COUNT: Schema = {"type": "integer", "minimum": 0}
 _LINKS: Schema = {"type": "object", "additionalProperties": PATH}
 _TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _ANY_TEXT: Schema = {"type": "string"}
@@ -123,6 +135,8 @@ _FOREIGN_TYPE: Schema = nullable(_ANY_TEXT)
 REQUESTS: dict[str, Schema] = {
     "NewUpload": closed({}, {"size": SIZE, "digest": DIGEST, "repository": REPOSITORY}),
     "CompleteUpload": closed({}, {"digest": DIGEST}),
+    "Redelivery": closed({}, {"seqs": {"type": "array", "items": SEQ, "minItems": 1, "maxItems": 1000}}),
+    "Seek": closed({"after": SEQ | {"minimum": 0, "description": "0 for the ledger's beginning."}}),
     "NewFile": _NEW_FILE,
     "NewPackage": closed({"files": _NEW_FILES}, _NEW_PACKAGE),
     "FinishedPackage": closed({}, {**_NEW_PACKAGE, "files": _NEW_FILES}),
@@ -303,6 +317,41 @@ ANSWERS: dict[str, Schema] = {
             "repositories": page_of("RepositoryUsage"),
         }
     ),
+    "Follower": closed(
+        {
+            "name": _ANY_TEXT,
+            "target": _ANY_TEXT,
+            "configured": {"type": "boolean"},
+            "state": {"type": "string", "enum": ["delivering", "retrying", "stopped"]},
+            "cursor": _COUNT,
+            "lag_events": _COUNT,
+            "lag_seconds": {"type": "number", "minimum": 0},
+            "delivered": _COUNT,
+            "delivered_at": nullable(TIME),
+            "failures": _COUNT,
+            "failing": nullable(SEQ),
+            "failing_since": nullable(TIME),
+            "attempts": _COUNT,
+            "next_attempt_at": nullable(TIME),
+            "reason": nullable(_ANY_TEXT),
+            "dead_letters": _COUNT,
+            "queued": _COUNT,
+            "links": _LINKS,
+        }
+    ),
+    "DeadLetter": closed(
+        {
+            "seq": SEQ,
+            "kind": _ANY_TEXT,
+            "scope": nullable(_ANY_TEXT),
+            "died_at": TIME,
+            "attempts": _COUNT,
+            "reason": _ANY_TEXT,
+            "queued": {"type": "boolean"},
+        }
+    ),
+    "FollowerPage": page_of("Follower"),
+    "DeadLetterPage": page_of("DeadLetter"),
     "PackagePage": page_of("PackageSummary"),
     "ReferrerPage": page_of("Descriptor"),
     "LocationPage": page_of("Location"),

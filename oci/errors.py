@@ -40,6 +40,7 @@ WIRE: Mapping[ErrorKind, tuple[int, str]] = MappingProxyType(
         ErrorKind.DRAFT_UNKNOWN: (404, "BLOB_UPLOAD_UNKNOWN"),
         ErrorKind.SCHEMA_UNKNOWN: (404, "MANIFEST_UNKNOWN"),
         ErrorKind.CONTENT_UNKNOWN: (404, "BLOB_UNKNOWN"),
+        ErrorKind.FOLLOWER_UNKNOWN: (404, "UNSUPPORTED"),
         ErrorKind.ERASED: (404, "BLOB_UNKNOWN"),
         ErrorKind.RESTORE_REQUIRED: (503, "UNAVAILABLE"),
         ErrorKind.OFFSET_MISMATCH: (416, "BLOB_UPLOAD_INVALID"),

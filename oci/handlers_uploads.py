@@ -21,6 +21,7 @@ from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import Upload
 from registry.contract.names import Repository
+from registry.contract.store import LastBody
 from registry.http.body import content_length
 from registry.http.ranges import parse_content_range
 
@@ -53,15 +54,20 @@ async def get_upload(call: Call, asked: GetUpload) -> web.StreamResponse:
 
 async def append_upload(call: Call, asked: AppendUpload) -> web.StreamResponse:
     """A chunk, or all of it as a stream."""
-    upload = await _append(call, asked)
+    offset, length = _extent(call)
+    upload = await call.session.uploads.append(
+        asked.repository, asked.upload, call.body(), offset=offset, length=length
+    )
     return call.answer(202, _standing(asked.repository, upload))
 
 
 async def complete_upload(call: Call, asked: CompleteUpload) -> web.StreamResponse:
     """The last chunk, if there is one, then the blob."""
+    last = None
     if content_length(call.http) != 0:
-        await _append(call, asked)
-    await call.session.uploads.complete(asked.repository, asked.upload, asked.digest)
+        offset, length = _extent(call)
+        last = LastBody(call.body(), offset, length)
+    await call.session.uploads.complete(asked.repository, asked.upload, asked.digest, last)
     return _created(call, asked.repository, asked.digest)
 
 
@@ -84,20 +90,19 @@ def _standing(repository: Repository, upload: Upload) -> list[tuple[str, str]]:
     return standing(GetUpload(repository, upload.id), upload.offset)
 
 
-async def _append(call: Call, asked: AppendUpload | CompleteUpload) -> Upload:
-    offset, length = None, content_length(call.http)
+def _extent(call: Call) -> tuple[int | None, int | None]:
+    """Where the body goes and how long it is, as far as the request says."""
+    length = content_length(call.http)
     header = call.header("Content-Range")
-    if header is not None:
-        chunk = parse_content_range(header)
-        if length is not None and length != chunk.length:
-            raise StoreError(
-                ErrorKind.BAD_REQUEST,
-                f"Content-Range names {chunk.length} bytes, but the body has {length}",
-            )
-        offset, length = chunk.start, chunk.length
-    return await call.session.uploads.append(
-        asked.repository, asked.upload, call.body(), offset=offset, length=length
-    )
+    if header is None:
+        return None, length
+    chunk = parse_content_range(header)
+    if length is not None and length != chunk.length:
+        raise StoreError(
+            ErrorKind.BAD_REQUEST,
+            f"Content-Range names {chunk.length} bytes, but the body has {length}",
+        )
+    return chunk.start, chunk.length
 
 
 def _created(call: Call, repository: Repository, digest: Digest) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The clients and their versions: change one here, and the next install brings it."""
+"""What the tests run beside the program, and which versions: change one, and the next install brings it."""
 
 from dataclasses import dataclass
 
@@ -37,6 +37,7 @@ TOOLS: tuple[Tool, ...] = (
     GoTool("cosign2", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5"),
     GoTool("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
     GoTool("registry", "github.com/distribution/distribution/v3/cmd/registry", "v3.1.2"),
+    GoTool("nats-server", "github.com/nats-io/nats-server/v2", "v2.12.0"),
     GoDriver("oras-driver", "oras_driver"),
     GoDriver("notation-driver", "notation_driver"),
     DebianTool("skopeo"),

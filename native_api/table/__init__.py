@@ -6,6 +6,7 @@ from native_api.errors import STATUS
 from native_api.resources import Resource
 from native_api.table.content import CONTENT
 from native_api.table.drafts import DRAFTS
+from native_api.table.followers import FOLLOWERS
 from native_api.table.operation import COMMON, Operation
 from native_api.table.packages import PACKAGES
 from native_api.table.schemas import SCHEMAS
@@ -14,7 +15,7 @@ from native_api.table.uploads import UPLOADS
 from registry.contract.errors import ErrorKind
 
 #: All of it. The order is the OpenAPI document's.
-OPERATIONS: tuple[Operation, ...] = (*STORE, *UPLOADS, *PACKAGES, *DRAFTS, *CONTENT, *SCHEMAS)
+OPERATIONS: tuple[Operation, ...] = (*STORE, *UPLOADS, *PACKAGES, *DRAFTS, *CONTENT, *SCHEMAS, *FOLLOWERS)
 
 _BY_RESOURCE: dict[Resource, dict[str, Operation]] = {}
 for _operation in OPERATIONS:
@@ -49,5 +50,6 @@ def _of_path(resource: Resource) -> set[ErrorKind]:
         "{digest}": ErrorKind.DIGEST_INVALID,
         "{address}": ErrorKind.DIGEST_INVALID,
         "{upload}": ErrorKind.UPLOAD_UNKNOWN,
+        "{follower}": ErrorKind.FOLLOWER_UNKNOWN,
     }
     return {kind for variable, kind in refusals.items() if variable in resource.value}

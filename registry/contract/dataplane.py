@@ -239,6 +239,14 @@ class DataPlane(Protocol):
         """
         ...
 
+    async def link(self, domain: DomainId, address: Digest) -> str | None:
+        """A URL that gives exactly these bytes to who has it, for some minutes (decision 13); else None.
+
+        Only where the location was told to, for whole and plain blobs of the size it names. Raises
+        CONTENT_UNKNOWN.
+        """
+        ...
+
     # --- care ----------------------------------------------------------------------------------------
 
     async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
@@ -264,7 +272,8 @@ class DataPlane(Protocol):
         """Delete the bytes and return how many were freed; 0 when there were none.
 
         With a `permit`, only while that is the one `admit` was told last, by whatever process, and however
-        long ago this call began: CONFLICT otherwise, and nothing is deleted (decision 39).
+        long ago this call began: CONFLICT otherwise, and nothing is deleted (decision 39). Raises HELD where
+        the medium keeps the bytes under a retention of its own.
         """
         ...
 
@@ -314,6 +323,11 @@ class DataPlane(Protocol):
         `grace` are the seconds that a pack is left alone after something in it died, for who still reads it;
         None leaves either to the data plane's settings. Otherwise as `pack`.
         """
+        ...
+
+    async def reap(self, before: int) -> int:
+        """Drop what broken-off work left on the medium beside stages, when it began before that moment
+        (microseconds since the epoch). Returns how much of it there was."""
         ...
 
     async def use(self) -> StorageUse:

@@ -37,6 +37,7 @@ class ErrorKind(StrEnum):
     DRAFT_UNKNOWN = "draft_unknown"
     SCHEMA_UNKNOWN = "schema_unknown"
     CONTENT_UNKNOWN = "content_unknown"
+    FOLLOWER_UNKNOWN = "follower_unknown"
     ERASED = "erased"
     RESTORE_REQUIRED = "restore_required"
     # What stands in the way

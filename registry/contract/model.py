@@ -58,6 +58,10 @@ class Reading(Protocol):
         """The bytes as a file for sendfile, or None: then use `stream`."""
         ...
 
+    async def link(self) -> str | None:
+        """A URL to send the reader to instead (decision 13); None, as is usual: give the bytes here."""
+        ...
+
     def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start`, `length` of them or all that follow.
 
@@ -229,6 +233,47 @@ class LedgerEvent:
     subject: str | None
     data: Mapping[str, JsonValue]
     envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """How a follower of the ledger fares. All events up to `cursor` are settled: taken, left out or dead.
+
+    `state` is `delivering`, `retrying` (the event `failing` was not taken, for `reason`) or `stopped`.
+    `lag_events` and `lag_seconds` say how far it is behind. `configured` is False for what is left of one
+    that is not set any more; then nothing is delivered.
+    """
+
+    name: str
+    target: str
+    configured: bool
+    state: str
+    cursor: int
+    lag_events: int
+    lag_seconds: float
+    delivered: int
+    delivered_at: int | None
+    failures: int
+    failing: int | None
+    failing_since: int | None
+    attempts: int
+    next_attempt_at: int | None
+    reason: str | None
+    dead_letters: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that a receiver did not take, given up at `died_at`. `queued`: it is to be tried again."""
+
+    seq: int
+    kind: str
+    scope: str | None
+    died_at: int
+    attempts: int
+    reason: str
+    queued: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ expect besides DENIED, UNAUTHENTICATED, STORAGE_FULL, UNAVAILABLE and INTERNAL.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from registry.contract.dataplane import Content, Location, RestoreStatus
@@ -16,7 +17,9 @@ from registry.contract.digest import Algorithm, Digest
 from registry.contract.jsonvalue import JsonValue
 from registry.contract.manifest import Descriptor
 from registry.contract.model import (
+    DeadLetter,
     Draft,
+    FollowerStatus,
     LedgerEvent,
     ManifestAccepted,
     NewPackage,
@@ -34,6 +37,15 @@ from registry.contract.model import (
     Upload,
 )
 from registry.contract.names import Reference, Repository, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class LastBody:
+    """A body that comes with the completion; `offset` and `length` as `Uploads.append` takes them."""
+
+    body: AsyncIterable[bytes]
+    offset: int | None = None
+    length: int | None = None
 
 
 class Uploads(Protocol):
@@ -77,12 +89,16 @@ class Uploads(Protocol):
         ...
 
     async def complete(
-        self, repository: Repository | None, upload: str, expected: Digest | None = None
+        self,
+        repository: Repository | None,
+        upload: str,
+        expected: Digest | None = None,
+        last: LastBody | None = None,
     ) -> Content:
         """Commit the session's bytes; in a repository also link them. Repeatable for 24 hours.
 
-        Raises UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE (detail `offset`), DIGEST_MISMATCH (the session lives on),
-        UPLOAD_BUSY.
+        `last` is appended before; it raises what `append` does. Raises UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE
+        (detail `offset`), DIGEST_MISMATCH (the session lives on), UPLOAD_BUSY.
         """
         ...
 
@@ -338,6 +354,52 @@ class Ledger(Protocol):
         ...
 
 
+class Followers(Protocol):
+    """Who delivers the ledger elsewhere, and what was not taken there. For those who may administer.
+
+    All but `list` raise FOLLOWER_UNKNOWN.
+    """
+
+    async def list(self) -> tuple[FollowerStatus, ...]:
+        """All that are set, or were once, by name."""
+        ...
+
+    async def get(self, name: str) -> FollowerStatus:
+        """One of them."""
+        ...
+
+    async def dead_letters(self, name: str, *, after: int, limit: int) -> Page[DeadLetter]:
+        """Those with `seq > after`, in order."""
+        ...
+
+    async def redeliver(self, name: str, seqs: Sequence[int] | None) -> int:
+        """Try dead letters again as soon as the receiver is there, all where `seqs` is None; how many.
+
+        Raises CONFLICT for a seq that is no dead letter.
+        """
+        ...
+
+    async def skip(self, name: str) -> int:
+        """Make the event that is not taken a dead letter now; its seq. Raises CONFLICT without one."""
+        ...
+
+    async def seek(self, name: str, after: int) -> None:
+        """Go on with the event beyond `after`. Raises CONFLICT beyond the ledger's end."""
+        ...
+
+    async def stop(self, name: str) -> None:
+        """Deliver nothing until `resume`."""
+        ...
+
+    async def resume(self, name: str) -> None:
+        """Go on where it stopped, and at once where it waits."""
+        ...
+
+    async def forget(self, name: str) -> None:
+        """Drop what is left of a follower that is not set any more. Raises CONFLICT for one that is."""
+        ...
+
+
 class Session(Protocol):
     """What one principal can do with the store."""
 
@@ -367,6 +429,9 @@ class Session(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...
+
+    @property
+    def followers(self) -> Followers: ...
 
     async def usage(self, *, after: str | None, limit: int) -> StoreUsage:
         """Bytes, by repository."""

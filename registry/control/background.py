@@ -1,4 +1,4 @@
-"""What a store does by itself, beside requests: reap, collect, pack, scrub."""
+"""What a store does by itself, beside requests: reap, collect, pack, scrub, follow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import collection, packing, reaper, scrubbing
 from registry.control.core import DAY, HOUR, Core
+from registry.control.followers.runner import follow, work_of
 from registry.control.work import hold, load
 
 _LOG = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class Background:
         if care.scrub_rate is not None:
             rate, interval = care.scrub_rate, care.scrub_every
             jobs[scrubbing.WORK] = _repeat(scrubbing.WORK, lambda: _scrub(core, rate, interval))
+        for follower in core.followers:
+            jobs[work_of(follower.name)] = follow(core, follower)
         self._tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
 
     async def stop(self) -> None:

@@ -25,7 +25,7 @@ class LedgerService:
     async def page(self, *, after: int, limit: int) -> Page[LedgerEvent]:
         self._caller.may(Action.PULL)
         rows = await self._core.database.fetch(lookups.EVENTS_PAGE, {"after": after, "limit": limit})
-        items = tuple(_event(bytes(row[0])) for row in rows)
+        items = tuple(read_event(bytes(row[0])) for row in rows)
         more = bool(items) and items[-1].seq < await self._core.database.head()
         return Page(items, str(items[-1].seq) if more else None)
 
@@ -40,7 +40,8 @@ class LedgerService:
                 await asyncio.sleep(_PAUSE)
 
 
-def _event(envelope: bytes) -> LedgerEvent:
+def read_event(envelope: bytes) -> LedgerEvent:
+    """An entry as its readers get it."""
     document = decode_envelope(envelope)
     return LedgerEvent(
         seq=document["seq"],

@@ -47,6 +47,9 @@ class StoredReading:
             await self._tell(error)
             raise
 
+    async def link(self) -> str | None:
+        return None if self.away else await self.core.dataplane.link(self.domain, self.address)
+
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         if self.away:
             raise recording.restore_required(self.address)
@@ -79,6 +82,9 @@ class StoredFile:
 
     async def open_file(self) -> OpenFile | None:
         return await self.content.open_file()
+
+    async def link(self) -> str | None:
+        return await self.content.link()
 
     def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         return self.content.stream(start, length)

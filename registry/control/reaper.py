@@ -21,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 WORK = "reaper"
 _EVERY_SECONDS = 60.0
 _LEASE = 5 * 60 * SECOND
+#: No piece of work of the data plane takes longer than this.
+_LONGEST = 24 * 3600 * SECOND
 _AT_ONCE = 1000
 
 
@@ -32,6 +34,7 @@ class Reaped:
     stages: int = 0
     drafts: int = 0
     leases: int = 0
+    broken_off: int = 0
 
 
 async def run(core: Core) -> None:
@@ -77,7 +80,8 @@ async def reap(core: Core, token: int) -> Reaped:
     while dropped == _AT_ONCE:
         more, dropped = await core.database.write(SYSTEM, change)
         drafts, content = drafts + more, content + dropped
-    return Reaped(uploads, stages, drafts, content)
+    broken_off = await core.dataplane.reap(core.clock.now() - max(core.limits.upload_idle, _LONGEST))
+    return Reaped(uploads, stages, drafts, content, broken_off)
 
 
 async def _expired_uploads(core: Core, token: int) -> int:

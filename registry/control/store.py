@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.contract.dataplane import DataPlane
-from registry.contract.model import Principal, StoreUsage
+from registry.contract.model import FollowerStatus, Principal, StoreUsage
 from registry.contract.names import Repository
 from registry.contract.ports import Clock, Identifiers
 from registry.control import collection, packing, scrubbing, usage, work
@@ -18,6 +18,8 @@ from registry.control.cache import ByteCache
 from registry.control.contents import ContentService
 from registry.control.core import Core, Limits, Policies, RepositoryPolicy, SystemClock, UuidIdentifiers
 from registry.control.drafts import DraftService
+from registry.control.followers import Follower
+from registry.control.followers.administration import FollowerService, statuses
 from registry.control.ledger import LedgerService
 from registry.control.manifests import ManifestService
 from registry.control.packages import PackageService
@@ -41,6 +43,7 @@ class PrincipalSession:
     contents: ContentService
     schemas: SchemaService
     ledger: LedgerService
+    followers: FollowerService
     caller: Caller
 
     async def usage(self, *, after: str | None, limit: int) -> StoreUsage:
@@ -81,7 +84,7 @@ class Store:
         return await principal_named(self.core, name)
 
     def start_background(self, care: Care | None = None) -> None:
-        """Begin to reap, collect, pack and scrub. One of several processes does each, the others stand by."""
+        """Begin to reap, collect, pack, scrub, follow: each in one of several processes, others stand by."""
         if self._background is None:
             self._background = Background(self.core, care or Care())
             self._background.start()
@@ -98,6 +101,10 @@ class Store:
             await self.core.dataplane.dead(0),
             await packing.state_of(self.core),
         )
+
+    async def followers(self) -> tuple[FollowerStatus, ...]:
+        """How the followers that are set fare, for metrics."""
+        return tuple(status for status in await statuses(self.core) if status.configured)
 
     async def check(self) -> None:
         """Readiness: the database answers and the data plane takes writes. Raises StoreError."""
@@ -121,6 +128,7 @@ async def open_store(
     clock: Clock | None = None,
     identifiers: Identifiers | None = None,
     authorize: Callable[[Principal, str, Repository | None], None] = allow_all,
+    followers: tuple[Follower, ...] = (),
     on_batch: OnBatch = ignore_batch,
 ) -> Store:
     """Open the store whose ledger is in `database`: a file's path, or a `postgresql+asyncpg://` URL.
@@ -140,6 +148,7 @@ async def open_store(
         policies=Policies(policies),
         manifest_cache=ByteCache(limits.manifest_cache_bytes),
         authorize=authorize,
+        followers=followers,
     )
     return Store(core)
 
@@ -158,5 +167,6 @@ def _session(caller: Caller) -> PrincipalSession:
         contents=ContentService(caller),
         schemas=SchemaService(caller),
         ledger=LedgerService(caller),
+        followers=FollowerService(caller),
         caller=caller,
     )

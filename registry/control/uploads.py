@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, FieldError, StoreError
 from registry.contract.model import Upload
 from registry.contract.names import Repository
+from registry.contract.store import LastBody
 from registry.control import arrival, recording
 from registry.control.access import Action, Caller
 from registry.control.sql import leases, lookups, upload_rows
@@ -105,10 +106,19 @@ class UploadService:
         return self._open_upload(row, reached)
 
     async def complete(
-        self, repository: Repository | None, upload: str, expected: Digest | None = None
+        self,
+        repository: Repository | None,
+        upload: str,
+        expected: Digest | None = None,
+        last: LastBody | None = None,
     ) -> Content:
         self._caller.may(Action.PUSH, repository)
         row = await self._find(repository, upload)
+        if last is not None and row.content is None:
+            content, last = await self._at_once(row, expected or row.expected, last, keep=repository is None)
+            if content is not None:
+                return content
+            await self.append(repository, upload, last.body, offset=last.offset, length=last.length)
         if row.content is not None:
             return _same(row.content, expected)
         digest = expected or row.expected
@@ -143,7 +153,7 @@ class UploadService:
             if error.kind not in {ErrorKind.DIGEST_MISMATCH, ErrorKind.UPLOAD_INCOMPLETE}:
                 raise
             return await self._completed_meanwhile(repository, row, expected, error)
-        return await self._record(row, content, since, keep=repository is None)
+        return await self._record(row, _Stored(content, since, None), keep=repository is None)
 
     async def cancel(self, repository: Repository | None, upload: str) -> None:
         self._caller.may(Action.PUSH, repository)
@@ -180,6 +190,28 @@ class UploadService:
         return stored.content
 
     # --- steps -----------------------------------------------------------------------------------------
+
+    async def _at_once(
+        self, row: UploadRow, expected: Digest | None, last: LastBody, *, keep: bool
+    ) -> tuple[Content | None, LastBody]:
+        """A small body that is the whole content is stored in one step, without a stage.
+
+        Where that cannot be, None and the body to append: nothing was taken from it, or it is whole again.
+        """
+        length = last.length
+        if expected is None or length is None or length > _SMALL or row.size not in (None, length):
+            return None, last
+        if last.offset or (await self._core.dataplane.staged(row.stage)).offset:
+            return None, last
+        data = await _gather(last.body, length)
+        if not Digest.of(data, expected.algorithm).matches(expected):
+            return None, replace(last, body=_once(data))  # kept in the session, and refused with it
+
+        def put() -> Awaitable[Content]:
+            return self._core.dataplane.put(row.domain, data, expected.algorithm)
+
+        since = self._core.clock.now()
+        return await self._record(row, _Stored(await put(), since, put), keep=keep), last
 
     async def _store(
         self, domain: DomainId, expected: Digest | None, body: AsyncIterable[bytes], length: int | None
@@ -221,8 +253,9 @@ class UploadService:
         actor = self._caller.principal.id
         await arrival.record(self._core, actor, change, since=stored.since, again=stored.again)
 
-    async def _record(self, row: UploadRow, content: Content, since: int, *, keep: bool) -> Content:
-        """Write what a commit made durable. A native session stays for a day, to answer again."""
+    async def _record(self, row: UploadRow, stored: _Stored, *, keep: bool) -> Content:
+        """Write what was made durable. A native session stays for a day, to answer again."""
+        content = stored.content
 
         def change(tx: Transaction) -> Content:
             if row.repository is not None:
@@ -235,7 +268,8 @@ class UploadService:
             upload_rows.drop(tx.connection, row.id)
             return content
 
-        return await arrival.record(self._core, self._caller.principal.id, change, since=since)
+        actor = self._caller.principal.id
+        return await arrival.record(self._core, actor, change, since=stored.since, again=stored.again)
 
     def _record_linked(
         self, tx: Transaction, repository: Repository, domain: DomainId, content: Content
@@ -313,6 +347,10 @@ class UploadService:
 
 def _unknown() -> StoreError:
     return StoreError(ErrorKind.UPLOAD_UNKNOWN, "there is no such upload, or it has expired: begin a new one")
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 async def _gather(body: AsyncIterable[bytes], length: int) -> bytes:

@@ -25,30 +25,39 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 _LEASE = 5 * 60 * SECOND
-#: Seconds between two prolongations.
-_RENEWAL = 60.0
+#: How often the lease is prolonged before it would end.
+_RENEWALS = 5
 _PAUSE = 0.2
 
 
 class Work:
     """Work that this process holds."""
 
-    def __init__(self, core: Core, name: str, token: int, holder: str) -> None:
+    def __init__(self, core: Core, name: str, token: int, holder: str, lease: int) -> None:
         self.core = core
         self.name = name
         #: This hold's own name, which no other ever has.
         self.holder = holder
         self._token = token
+        self._lease = lease
+        self._proven = time.monotonic()
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """A mutation of the holder. Raises UNAVAILABLE when another process has the work now."""
+        begun = time.monotonic()
 
         def fenced(tx: Transaction) -> T:
-            until = self.core.clock.now() + _LEASE
+            until = self.core.clock.now() + self._lease
             leases.prolong_work(tx.connection, self.name, self._token, until)
             return change(tx)
 
-        return await self.core.database.write(SYSTEM, fenced)
+        result = await self.core.database.write(SYSTEM, fenced)
+        self._proven = begun
+        return result
+
+    def proven_within(self, seconds: float) -> bool:
+        """Whether the last write, which proved that we hold the work, began less than `seconds` ago."""
+        return time.monotonic() - self._proven < seconds
 
     async def prolong(self) -> None:
         """Say that the work goes on. Raises UNAVAILABLE when another process has it now."""
@@ -69,14 +78,15 @@ async def load(core: Core, name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Work]:
+async def hold(core: Core, name: str, patience: float = 0.0, *, lease: int = _LEASE) -> AsyncIterator[Work]:
     """Hold the work called `name`, waiting up to `patience` seconds for another process to end.
 
-    Raises UNAVAILABLE when another has it still.
+    Without a write for `lease` microseconds the holder counts as dead. Raises UNAVAILABLE when another has
+    the work still.
     """
     holder = core.identifiers.new()
     until = time.monotonic() + patience
-    while (token := await _acquire(core, name, holder)) is None:
+    while (token := await _acquire(core, name, holder, lease)) is None:
         if time.monotonic() >= until:
             raise StoreError(
                 ErrorKind.UNAVAILABLE,
@@ -84,8 +94,8 @@ async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Wo
                 detail={"retry_after": 60},
             )
         await asyncio.sleep(_PAUSE)
-    work = Work(core, name, token, holder)
-    renewal = asyncio.create_task(_renew(work), name=f"renewal of the {name}")
+    work = Work(core, name, token, holder, lease)
+    renewal = asyncio.create_task(_renew(work, lease / SECOND / _RENEWALS), name=f"renewal of the {name}")
     try:
         yield work
     finally:
@@ -97,10 +107,10 @@ async def hold(core: Core, name: str, patience: float = 0.0) -> AsyncIterator[Wo
             )
 
 
-async def _renew(work: Work) -> None:
+async def _renew(work: Work, every: float) -> None:
     """Until cancelled, or until the work is lost, which the next write tells its holder."""
     while True:
-        await asyncio.sleep(_RENEWAL)
+        await asyncio.sleep(every)
         try:
             await work.prolong()
         except StoreError as error:
@@ -130,9 +140,9 @@ async def patiently(begin: Callable[[], AsyncGenerator[T, None]], patience: floa
         await asyncio.sleep(_PAUSE)
 
 
-async def _acquire(core: Core, name: str, holder: str) -> int | None:
+async def _acquire(core: Core, name: str, holder: str, lease: int) -> int | None:
     # By the clock itself: the ledger's time stands still for as long as a clock was put back.
     now = core.clock.now()
     return await core.database.write(
-        SYSTEM, lambda tx: leases.acquire_work(tx.connection, name, holder, now, now + _LEASE)
+        SYSTEM, lambda tx: leases.acquire_work(tx.connection, name, holder, now, now + lease)
     )

@@ -38,6 +38,7 @@ from registry.dataplane.drivers.port import (
     Driver,
     Hold,
     Missing,
+    ObjectKey,
     OpenObject,
     Piece,
     StageInfo,
@@ -73,6 +74,22 @@ class Maintenance(Protocol):
     def faults(self) -> AsyncGenerator[str, None]: ...
 
 
+class Remote(Protocol):
+    """What a medium over a network can do besides. It raises DriverErrors."""
+
+    async def link(self, key: ObjectKey) -> str | None:
+        """See `DataPlane.link`. Raises Missing."""
+        ...
+
+    async def reap(self, before: int) -> int:
+        """See `DataPlane.reap`."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the connections. Called after `Driver.close`, once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class OpenBlob:
     """A whole blob as an open file; implements `OpenFile`."""
@@ -98,10 +115,12 @@ class Engine:
         settings: DataPlaneSettings,
         location: str,
         jobs: Maintenance | None = None,
+        remote: Remote | None = None,
     ) -> None:
-        """`jobs` pack and rewrite; without, all blobs stay whole."""
+        """`jobs` pack and rewrite; without, all blobs stay whole. `remote` is for a medium over a network."""
         self._driver = driver
         self._jobs = jobs
+        self._remote = remote
         self._workers = workers
         self._settings = settings
         self._location = location
@@ -237,6 +256,11 @@ class Engine:
             blob.close()
             return None
 
+    async def link(self, domain: DomainId, address: Digest) -> str | None:
+        with Translated():
+            key = object_key(domain, address)
+            return None if self._remote is None else await self._remote.link(key)
+
     # --- care ------------------------------------------------------------------------------------------
 
     async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
@@ -309,6 +333,10 @@ class Engine:
         quiet = self._settings.rewrite_grace if grace is None else grace
         return self._each(None if self._jobs is None else self._jobs.rewrite(least, quiet))
 
+    async def reap(self, before: int) -> int:
+        with self._changing():
+            return 0 if self._remote is None else await self._remote.reap(before)
+
     async def use(self) -> StorageUse:
         with Translated():
             held = await self._driver.usage()
@@ -335,6 +363,8 @@ class Engine:
             await self._idle.wait()
         self._workers.close()
         self._driver.close()
+        if self._remote is not None:
+            await self._remote.aclose()
 
     # --- within ----------------------------------------------------------------------------------------
 

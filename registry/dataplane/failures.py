@@ -12,6 +12,7 @@ from registry.dataplane.drivers.port import (
     DriverError,
     Erased,
     Full,
+    Locked,
     Missing,
     Moved,
     Refused,
@@ -38,16 +39,22 @@ def store_error(error: DriverError) -> StoreError:
         return _in_the_way(error)
     if isinstance(error, Moved):
         return offset_mismatch(error.length)
-    if isinstance(error, Full):
-        return StoreError(
-            ErrorKind.STORAGE_FULL, f"the storage is full; free some space and try again ({error})"
-        )
     if isinstance(error, Transient):
         return StoreError(
             ErrorKind.UNAVAILABLE,
             f"the storage cannot answer now; try again later ({error})",
             detail={"retry_after": RETRY_AFTER},
         )
+    return _refusal(error)
+
+
+def _refusal(error: DriverError) -> StoreError:
+    if isinstance(error, Full):
+        return StoreError(
+            ErrorKind.STORAGE_FULL, f"the storage is full; free some space and try again ({error})"
+        )
+    if isinstance(error, Locked):
+        return StoreError(ErrorKind.HELD, f"the storage keeps these bytes; nothing was deleted ({error})")
     return StoreError(ErrorKind.INTERNAL, f"the storage failed ({error})")
 
 

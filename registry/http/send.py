@@ -46,6 +46,8 @@ async def send_reading(
 ) -> web.StreamResponse:
     """Answer GET or HEAD with `reading`: 200, 206 for a single range, or 304 (RFC 9110 sections 13 and 14).
 
+    A location that was told to has the answer 307, to where the bytes are (decision 13).
+
     `headers` gain ETag, Accept-Ranges, Content-Length and Content-Range. Before the first byte StoreError may
     be raised: RANGE_UNSATISFIABLE, and what the reading raises. After it an error aborts the connection.
     """
@@ -54,6 +56,9 @@ async def send_reading(
         return WireResponse(304, lines)
     if request.method == "HEAD":
         return WireResponse(200, lines, length=reading.size)
+    if reading.size > SMALL and (link := await reading.link()) is not None:
+        # The method and a Range stay; the link ends soon, so nobody may keep it.
+        return WireResponse(307, [*header_lines(headers), ("Location", link), ("Cache-Control", "no-store")])
     part = _part(request, reading)
     if part is None:
         part, status = ByteRange(0, reading.size), 200

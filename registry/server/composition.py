@@ -18,6 +18,7 @@ from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
 from registry.server.folder import database_of
+from registry.server.followers import followers_of
 from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
 from registry.server.settings import PackRule, RepositoryRule, Settings
@@ -41,13 +42,14 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
     Raises StoreError and OSError with a sentence when the store cannot be opened.
     """
     row = board.row(worker)
-    dataplane = open_dataplane(settings, observer=row.storage)
+    dataplane = await open_dataplane(settings, observer=row.storage)
     try:
         store = await open_store(
             dataplane,
             database_of(settings),
             limits=limits_of(settings),
             policies=policies_of(settings),
+            followers=followers_of(settings),
             on_batch=row.batch,
         )
         try:
@@ -122,7 +124,8 @@ def care_of(settings: Settings) -> Care:
     return Care(
         collect_every=_microseconds(care.collect or None),
         orphans_every=int(care.orphans * _MICROSECONDS),
-        pack_every=_microseconds(settings.pack.every or None),
+        # In a bucket blobs stay whole.
+        pack_every=_microseconds(settings.pack.every or None) if settings.storage.url is None else None,
         pack_rate=settings.pack.rate,
         scrub_rate=care.scrub_bytes or None,
         scrub_every=int(care.scrub_age * _MICROSECONDS),
@@ -162,6 +165,7 @@ class _Scrape:
     async def render(self) -> tuple[bytes, str]:
         # Late: a server nobody scrapes starts without it.
         from registry.server.exposition import render
+        from registry.server.follower_metrics import follower_families
 
         disk = os.statvfs(self._data)
         database = self._store.core.database
@@ -188,4 +192,5 @@ class _Scrape:
             "packed_stored_bytes": ("Bytes that packs took for it", state.packed.added),
             "rewritten_bytes": ("Bytes that rewriting packs freed", state.rewritten_bytes),
         }
-        return render(self._board, gauges, counters, program_version())
+        families = follower_families(await self._store.followers())
+        return render(self._board, gauges, counters, families, program_version())

@@ -23,11 +23,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from registry.contract.dataplane import DEFAULT_DOMAIN
+from registry.contract.delivery import Sink
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
 from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
 from registry.server.settings import Settings
+from registry.server.settings_parsing import SettingsError
 from registry.server.storage import key_ring, provider_of
+from registry.server.storage_settings import bucket_of
 from registry.server.tls import CertificateError, tls_context
 
 _GIB = 2**30
@@ -135,7 +138,22 @@ def _lock(settings: Settings) -> str:
     return "no offline command works on the folder"
 
 
+def _storage(settings: Settings) -> str:
+    bucket = bucket_of(settings.storage)
+    if bucket is None:
+        return "content lives in the data folder, as set"
+    # Late: nothing else here needs the SDK.
+    from registry.dataplane import examine_s3
+
+    found = asyncio.run(examine_s3(bucket))
+    if found.notices:
+        raise NoticeError(f"{found.text}; {'; '.join(found.notices)}")
+    return found.text
+
+
 def _format(settings: Settings) -> str:
+    if settings.storage.url is not None:
+        return "the bucket has its own"
     from registry.dataplane.format import FORMAT, NAME, ensure_format
 
     data = settings.server.data
@@ -268,6 +286,35 @@ def _keys(settings: Settings) -> str:
     return f"sealed: {', '.join(sorted(asked | sealed)) or 'no domain'}{gone}"
 
 
+def _events(settings: Settings) -> str:
+    """Whether each receiver is there, told without sending it anything."""
+    from registry.server.followers import followers_of
+
+    try:
+        followers = followers_of(settings)
+    except SettingsError as error:
+        raise TroubleError(str(error)) from None
+    if not followers:
+        return "events go nowhere else, as set"
+    found, away = [], []
+    for follower in followers:
+        try:
+            found.append(f"{follower.name}: {asyncio.run(_check_sink(follower.open_sink()))}")
+        except StoreError as error:
+            away.append(f"{follower.name}: {error.message}")
+    if away:
+        # A receiver may be away for as long as it likes: the server works, and delivers when it is back.
+        raise NoticeError("; ".join((*away, *found)))
+    return "; ".join(found)
+
+
+async def _check_sink(sink: Sink) -> str:
+    try:
+        return await sink.check()
+    finally:
+        await sink.close()
+
+
 def _clock(settings: Settings) -> str:
     """Times in the ledger never fall, so a clock that runs ahead once stays in it."""
     now = time.time()
@@ -316,6 +363,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "event loop": _event_loop,
     "data folder": _data_folder,
     "lock": _lock,
+    "storage": _storage,
     "format": _format,
     "disk space": _space,
     "fsync": _fsync,
@@ -325,5 +373,6 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "database": _database,
     "domains": _domains,
     "keys": _keys,
+    "events": _events,
     "clock": _clock,
 }

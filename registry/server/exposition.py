@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -35,18 +36,34 @@ _PREFIX = "artifact_store_"
 Samples = Mapping[str, tuple[str, float]]
 
 
-def render(board: Board, gauges: Samples, counters: Samples, version: str) -> tuple[bytes, str]:
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Samples that differ by one label. `counts`: they never fall."""
+
+    name: str
+    text: str
+    label: str
+    counts: bool
+    values: Mapping[str, float]
+
+
+def render(
+    board: Board, gauges: Samples, counters: Samples, families: Sequence[Family], version: str
+) -> tuple[bytes, str]:
     """The exposition and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Board(board, gauges, counters, version))
+    registry.register(_Board(board, gauges, counters, families, version))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 class _Board(Collector):
-    def __init__(self, board: Board, gauges: Samples, counters: Samples, version: str) -> None:
+    def __init__(
+        self, board: Board, gauges: Samples, counters: Samples, families: Sequence[Family], version: str
+    ) -> None:
         self._board = board
         self._gauges = gauges
         self._counters = counters
+        self._families = families
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -73,6 +90,12 @@ class _Board(Collector):
             counter = CounterMetricFamily(_PREFIX + name, text)
             counter.add_metric([], value)
             yield counter
+        for found in self._families:
+            make = CounterMetricFamily if found.counts else GaugeMetricFamily
+            labelled = make(_PREFIX + found.name, found.text, labels=(found.label,))
+            for label, value in found.values.items():
+                labelled.add_metric([label], value)
+            yield labelled
 
     def _requests(self) -> Iterator[Metric]:
         labels = ("face", "route", "method")

@@ -25,7 +25,7 @@ class Opened:
 @asynccontextmanager
 async def open_stored(settings: Settings) -> AsyncIterator[Opened]:
     """Open the store of the settings, which must be there. Raises StoreError, OSError."""
-    dataplane = open_dataplane(settings)
+    dataplane = await open_dataplane(settings)
     try:
         store = await open_store(
             dataplane, database_of(settings), limits=limits_of(settings), policies=policies_of(settings)

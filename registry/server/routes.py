@@ -26,6 +26,7 @@ class Route(Enum):
     NATIVE_SEARCH = ("native", "search")
     NATIVE_EVENTS = ("native", "events")
     NATIVE_USAGE = ("native", "usage")
+    NATIVE_FOLLOWERS = ("native", "followers")
     NATIVE_OTHER = ("native", "other")
     OPERATIONS = ("operations", "operations")
     NONE = ("none", "none")

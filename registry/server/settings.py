@@ -19,7 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.server.settings_groups import Care, Database, Keys, Limits, Log, Pack, Server, Uploads
+from registry.server.settings_groups import (
+    Care,
+    Database,
+    Events,
+    Keys,
+    Limits,
+    Log,
+    Pack,
+    Server,
+    Storage,
+    Uploads,
+)
 from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
 from registry.server.settings_rules import (
     TABLES,
@@ -30,7 +41,10 @@ from registry.server.settings_rules import (
     read_domains,
     read_repositories,
 )
+from registry.server.storage_settings import bucket_of
 from registry.server.values import Kind
+from registry.server.webhook_rules import TABLE as WEBHOOK
+from registry.server.webhook_rules import WebhookRule, read_webhooks
 
 __all__ = [
     "FILE_NAME",
@@ -41,7 +55,7 @@ __all__ = [
     "PackRule",
     "RepositoryRule",
     "Settings",
-    "SettingsError",
+    "WebhookRule",
     "environment",
     "load",
     "options",
@@ -70,13 +84,16 @@ class Settings:
     server: Server = Server()
     log: Log = Log()
     database: Database = Database()
+    storage: Storage = Storage()
     limits: Limits = Limits()
     uploads: Uploads = Uploads()
     care: Care = Care()
     pack: Pack = Pack()
     keys: Keys = Keys()
+    events: Events = Events()
     domains: tuple[DomainRule, ...] = ()
     repositories: tuple[RepositoryRule, ...] = ()
+    webhooks: tuple[WebhookRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,7 @@ class Option:
     kind: Kind
     reason: str
     none: str
+    other_flag: str | None = None
 
     @property
     def key(self) -> str:
@@ -101,7 +119,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return "--" + self.dest.replace("_", "-")
+        return self.other_flag or "--" + self.dest.replace("_", "-")
 
     @property
     def variable(self) -> str:
@@ -124,20 +142,24 @@ _GROUPS: Mapping[str, type[Any]] = {
     "server": Server,
     "log": Log,
     "database": Database,
+    "storage": Storage,
     "limits": Limits,
     "uploads": Uploads,
     "care": Care,
     "pack": Pack,
     "keys": Keys,
+    "events": Events,
 }
 
 
 def options() -> Iterator[Option]:
-    """Every setting, in the order of this page."""
+    """Every setting, in the order of its groups."""
     for group, cls in _GROUPS.items():
         for entry in dataclasses.fields(cls):
             meta = entry.metadata
-            yield Option(group, entry.name, entry.default, meta["kind"], meta["reason"], meta["none"])
+            yield Option(
+                group, entry.name, entry.default, meta["kind"], meta["reason"], meta["none"], meta["flag"]
+            )
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -171,6 +193,7 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
         **groups,
         domains=tuple(read_domains(document.get("domain", []), path)),
         repositories=tuple(read_repositories(document.get("repository", []), path, packing)),
+        webhooks=tuple(read_webhooks(document.get(WEBHOOK, []), path, variables)),
     )
     refuse_unknown(
         (name for name in variables if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name)),
@@ -211,7 +234,7 @@ def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
     top = {entry.name for entry in dataclasses.fields(Server)}
     groups = set(_GROUPS) - {"server"}
-    refuse_unknown(document, top | groups | TABLES, f"key in {path}:")
+    refuse_unknown(document, top | groups | TABLES | {WEBHOOK}, f"key in {path}:")
     for group in groups & document.keys():
         if not isinstance(document[group], dict):
             raise SettingsError(f"{group} in {path} must be a table, written as [{group}]")
@@ -250,5 +273,21 @@ def _check(settings: Settings) -> None:
                     f"{group}.{name} is 0, which lets nothing through; leave it out or raise it"
                 )
     check_rules(settings.repositories, settings.domains, has_keys=settings.keys.provider is not None)
+    _check_storage(settings)
+    if (settings.events.cert is None) != (settings.events.key is None):
+        raise SettingsError("events.cert and events.key go together; one of them is missing")
     if settings.limits.buffer_bytes < smallest:
         raise SettingsError("limits.buffer_bytes is below 4 MiB: a few uploads would starve each other")
+
+
+def _check_storage(settings: Settings) -> None:
+    try:
+        bucket = bucket_of(settings.storage)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    sealed = next((domain.name for domain in settings.domains if domain.sealed), None)
+    if bucket is not None and sealed is not None:
+        raise SettingsError(
+            f"the domain {sealed} is sealed, and storage.url keeps content in a bucket, where nothing can be "
+            "sealed yet: leave one of the two out"
+        )

@@ -7,9 +7,12 @@ import re
 from typing import Any
 
 from registry.server.settings import Loaded, Option, PackRule, options
-from registry.server.values import DURATION, SIZE
+from registry.server.values import DURATION, SECRET, SIZE
+from registry.sinks.opening import shown
 
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+#: Without a colon it is a token.
+_TOKEN = re.compile(r"(nats(?:\+tls)?://)[^/@:]*@")
 
 
 def as_markdown() -> str:
@@ -40,18 +43,26 @@ def as_text(loaded: Loaded) -> str:
             f"repository {rule.match}: domain {rule.domain}, sparse {str(rule.sparse).lower()}, "
             f"immutable tags {tags}, untagged manifests go {untagged}, packed {_packed(rule.pack)}"
         )
+    for hook in loaded.settings.webhooks:
+        lines.append(
+            f"webhook {hook.name}: {shown(hook.url)}, kinds {', '.join(hook.kinds) or 'all'}, "
+            f"repositories {', '.join(hook.repositories) or 'all'}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def as_json(loaded: Loaded) -> dict[str, Any]:
-    """`{"file", "settings": [{"key", "value", ...}], "repositories", "domains"}`; bytes and seconds."""
+    """`{"file", "settings": [{"key", "value", ...}], "repositories", "domains", "webhooks"}`.
+
+    Sizes are in bytes, times in seconds.
+    """
     return {
         "file": None if loaded.file is None else str(loaded.file),
         "settings": [
             {
                 "key": option.key,
-                "value": _plain(_value(loaded, option)),
-                "default": _plain(option.default),
+                "value": _plain(_value(loaded, option), option),
+                "default": _plain(option.default, option),
                 "source": loaded.sources[option.key],
                 "flag": option.flag,
                 "environment": option.variable,
@@ -71,6 +82,18 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
             for rule in loaded.settings.repositories
         ],
         "domains": [dataclasses.asdict(domain) for domain in loaded.settings.domains],
+        "webhooks": [
+            {
+                "name": hook.name,
+                "url": shown(hook.url),
+                "kinds": list(hook.kinds),
+                "repositories": list(hook.repositories),
+                "start": hook.start,
+                "attempts": hook.attempts,
+                "timeout": hook.timeout,
+            }
+            for hook in loaded.settings.webhooks
+        ],
     }
 
 
@@ -94,10 +117,12 @@ def _shown(loaded: Loaded, option: Option) -> str:
     return mask(option.render(_value(loaded, option)))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, option: Option) -> Any:
+    if option.kind is SECRET:
+        return None if value is None else option.render(value)
     return value if value is None or isinstance(value, (bool, int, float)) else mask(str(value))
 
 
 def mask(text: str) -> str:
     """`text` with the password of a URL replaced by asterisks."""
-    return _PASSWORD.sub(r"\1:****@", text)
+    return _TOKEN.sub(r"\1****@", _PASSWORD.sub(r"\1:****@", text))

@@ -1,4 +1,4 @@
-"""The data plane as the settings say, with the keys of sealed domains."""
+"""The data plane as the settings say: the data folder with the keys of sealed domains, or a bucket."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from registry.dataplane import (
     environment_provider,
     file_provider,
     open_local,
+    open_s3,
 )
 from registry.dataplane.settings import ignore
 from registry.server.settings import Settings, environment
 from registry.server.settings_groups import Keys
+from registry.server.storage_settings import bucket_of
 
 
-def open_dataplane(settings: Settings, *, observer: Callable[[str, float, str], None] = ignore) -> DataPlane:
-    """Open the data folder's. `observer` is told how long each storage operation took.
+async def open_dataplane(
+    settings: Settings, *, observer: Callable[[str, float, str], None] = ignore
+) -> DataPlane:
+    """Open the bucket's where one is set, else the data folder's.
 
-    Raises StoreError and OSError with a sentence, also for keys that cannot be had.
+    `observer` is told how long each storage operation took. Raises StoreError and OSError
+    with a sentence, also for keys that cannot be had.
     """
     chosen = DataPlaneSettings(
         buffer_budget=settings.limits.buffer_bytes,
@@ -33,6 +38,9 @@ def open_dataplane(settings: Settings, *, observer: Callable[[str, float, str], 
         rewrite_grace=settings.pack.grace,
         observer=observer,
     )
+    bucket = bucket_of(settings.storage)
+    if bucket is not None:
+        return await open_s3(bucket, settings=chosen)
     return open_local(settings.server.data, settings=chosen, keys=key_ring(settings))
 
 

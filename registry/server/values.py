@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,15 @@ def _parse_path(value: Any) -> Path:
     return value if isinstance(value, Path) else Path(_parse_text(value)).expanduser()
 
 
+def setting(default: Any, kind: Kind, reason: str, *, none: str = "none", flag: str | None = None) -> Any:
+    """One setting: its default, its kind, and why the default is right.
+
+    `none` is how None is printed, `flag` another name on the command line.
+    """
+    shown = {"kind": kind, "reason": reason, "none": none, "flag": flag}
+    return field(default=default, metadata=shown, repr=kind is not SECRET)
+
+
 SIZE = Kind("bytes", "SIZE", _parse_size, _render_size)
 DURATION = Kind("seconds", "TIME", _parse_duration, _render_duration)
 DURATION_OR_NEVER = Kind("seconds or never", "TIME", _parse_duration_or_never, _render_duration)
@@ -152,6 +161,7 @@ COUNT = Kind("number", "N", _parse_count, str)
 FLAG = Kind("true or false", "BOOL", _parse_flag, lambda value: "true" if value else "false")
 TEXT = Kind("text", "TEXT", _parse_text, str)
 ADDRESS = Kind("text", "HOST:PORT", _parse_text, str)
+SECRET = Kind("secret", "SECRET", _parse_text, lambda value: "****")
 URL = Kind("text", "URL", _parse_text, str)
 SHARE = Kind("part", "PART", _parse_share, lambda value: f"{value:.4g}")
 LEVEL = Kind("1 to 22", "N", _parse_level, str)

@@ -25,6 +25,9 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("registry.control.core", "registry.dataplane"),
         ("registry.dataplane.engine", "registry.control"),
         ("registry.dataplane.engine", "registry.http.body"),
+        ("registry.control.core", "registry.sinks"),
+        ("registry.sinks.signing", "registry.control"),
+        ("registry.sinks.signing", "registry.dataplane"),
         ("registry.control.core", "oci"),
         ("registry.http.body", "native_api"),
         ("registry.http.body", "oci"),
@@ -40,6 +43,8 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("native_api", "registry.dataplane"),
         ("registry.http.body", "registry.control"),
         ("registry.http.body", "registry.dataplane"),
+        ("native_api", "registry.sinks"),
+        ("oci", "registry.sinks"),
     ],
     "aiohttp": [
         ("registry.contract.errors", "aiohttp"),
@@ -94,6 +99,25 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("registry.dataplane.engine", "prometheus_client"),
         ("registry.http.body", "uvloop"),
         ("native_api", "prometheus_client"),
+    ],
+    "s3": [
+        ("registry.dataplane.engine", "aiobotocore"),
+        ("registry.dataplane.drivers.s3.driver", "botocore"),
+        ("registry.control.core", "aiobotocore"),
+        ("registry.server.app", "botocore.session"),
+        ("oci", "aiobotocore"),
+        ("native_api", "botocore"),
+    ],
+    "nats": [
+        ("registry.control.core", "nats"),
+        ("registry.sinks.webhook", "nats.js"),
+        ("registry.server.app", "nats"),
+        ("oci", "nats"),
+        ("native_api", "nats"),
+    ],
+    "webhooks": [
+        ("registry.sinks.jetstream", "aiohttp"),
+        ("registry.sinks.signing", "yarl"),
     ],
 }
 

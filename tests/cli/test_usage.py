@@ -112,7 +112,7 @@ async def test_inspect_shows_files_and_labels_and_obeys_no_terminal_code(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["push", "pull", "ls", "inspect", "events"])
+@pytest.mark.parametrize("command", ["push", "pull", "ls", "inspect", "events", "followers"])
 def test_help_has_examples_and_loads_no_http(command: str) -> None:
     script = (
         "import json, sys; from registry.server.cli import build_parser; "

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from registry.dataplane import open_s3
 from registry.dataplane.engine import Engine
 from tests.dataplane.sealed import SEAL
-from tests.dataplane.support import KINDS, open_engine
+from tests.dataplane.support import IMPATIENT, KINDS, open_engine
 from tests.drivers.leftovers import open_below, threads
+from tests.objectstore.asking import unfinished
 
 
 @pytest.fixture(params=["plain", "sealed"])
@@ -27,12 +29,19 @@ def seal(form: str) -> int:
     return SEAL if form == "sealed" else 0
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, pytest.param("s3", marks=pytest.mark.slow)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An empty store. Fails when a descriptor, a thread or a held byte is left after closing."""
-    engine = open_engine(request.param, tmp_path / "store")
+    if request.param == "s3":
+        where = request.getfixturevalue("s3")
+        engine = await open_s3(where, settings=IMPATIENT)
+        assert isinstance(engine, Engine)
+    else:
+        engine = open_engine(request.param, tmp_path / "store")
     yield engine
     assert engine.budget.held == 0
     await engine.close()
+    if request.param == "s3":
+        assert await unfinished(where) == []
     assert open_below(tmp_path) == []
     assert threads() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.dataplane import S3Settings
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.local import LocalDriver
 from registry.dataplane.drivers.memory import MemoryDriver
@@ -17,6 +18,7 @@ from registry.dataplane.settings import DataPlaneSettings, ignore
 from registry.dataplane.workers import Workers
 from tests.dataplane.sealed import sealing
 from tests.drivers.leftovers import open_below, threads
+from tests.objectstore.asking import keys, unfinished
 
 DRIVERS: dict[str, Callable[[Path, Workers], Driver]] = {
     "memory": lambda root, workers: MemoryDriver(),
@@ -27,15 +29,18 @@ DRIVERS: dict[str, Callable[[Path, Workers], Driver]] = {
 }
 
 
-@pytest.fixture(params=sorted(DRIVERS))
+@pytest.fixture(params=[*sorted(DRIVERS), pytest.param("s3", marks=pytest.mark.slow)])
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
-    """A driver under guard. Fails when a test leaves a stage, an unlisted file, a descriptor or a thread."""
+    """A driver under guard. Fails when a stage, an unlisted object, a descriptor or a thread is left."""
+    if request.param == "s3":
+        async for opened in _in_a_bucket(request.getfixturevalue("s3")):
+            yield opened
+        return
     root = tmp_path / "store"
     workers = Workers(4)
     guarded = Guard(DRIVERS[request.param](root, workers), ignore, 8)
     yield guarded
-    assert [stage async for stage in guarded.stages()] == []
-    listed = {key.hex for area in Area async for key, _ in guarded.objects(area)}
+    listed = await _listed(guarded)
     workers.close()
     guarded.close()
     files = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
@@ -43,3 +48,25 @@ async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     assert names <= listed | {"FORMAT", "SESSION"}
     assert open_below(tmp_path) == []
     assert threads() == []
+
+
+async def _in_a_bucket(where: S3Settings) -> AsyncIterator[Driver]:
+    from registry.dataplane.drivers.s3.opening import open_driver
+
+    workers = Workers(4)
+    opened = await open_driver(where, workers, 48 << 20)
+    guarded = Guard(opened, ignore, 8)
+    yield guarded
+    listed = await _listed(guarded)
+    assert opened.buffers.held == opened.buffers.flying == 0
+    workers.close()
+    guarded.close()
+    await opened.aclose()
+    assert {name.rpartition("/")[2] for name in await keys(where)} <= listed | {"FORMAT", "permit"}
+    assert await unfinished(where) == []
+    assert threads() == []
+
+
+async def _listed(driver: Driver) -> set[str]:
+    assert [stage async for stage in driver.stages()] == []
+    return {key.hex for area in Area async for key, _ in driver.objects(area)}

@@ -81,11 +81,17 @@ async def test_what_is_not_there_is_missing(driver: Driver) -> None:
         await driver.stage(STAGE)
 
 
-async def test_delete_tells_the_size_and_an_open_object_survives_it(driver: Driver) -> None:
+async def test_delete_tells_the_size_and_an_open_object_survives_it(
+    driver: Driver, request: pytest.FixtureRequest
+) -> None:
     await driver.put(KEY, b"0123456789")
     opened = await driver.open(KEY)
     assert await driver.delete(KEY) == 10
-    assert await opened.read(0, 10) == b"0123456789"
+    if request.node.callspec.id == "s3":  # no open files there
+        with pytest.raises(Missing):
+            await opened.read(0, 10)
+    else:
+        assert await opened.read(0, 10) == b"0123456789"
     opened.close()
     with pytest.raises(Missing):
         await driver.delete(KEY)
@@ -143,10 +149,12 @@ async def test_a_stage_grows_over_holds_and_becomes_an_object(driver: Driver) ->
     settled = await hold.settle()
     await hold.release()
     assert settled.length == 18
-    assert await driver.stage(STAGE) == settled
-    assert [found async for found in driver.stages()] == [(STAGE, settled)]
+    found = await driver.stage(STAGE)
+    assert (found.length, found.revision) == (settled.length, settled.revision)
+    assert abs(found.touched - settled.touched) <= 1_000_000  # some media know whole seconds
+    assert [found async for found in driver.stages()] == [(STAGE, found)]
     hold = await driver.hold(STAGE)
-    assert hold.found == settled
+    assert hold.found == found
     assert await hold.read(4, 9) == b"two three"
     with pytest.raises(Permanent):
         await hold.read(10, 20)

@@ -39,6 +39,9 @@ class PieceReading:
     async def open_file(self) -> OpenFile | None:
         return None
 
+    async def link(self) -> str | None:
+        return None
+
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         stop = len(self._data) if length is None or start + length >= self.size else start + length
         for position in range(start, stop, 65536):

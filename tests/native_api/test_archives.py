@@ -133,6 +133,9 @@ class Zeros:
     async def open_file(self) -> OpenFile | None:
         return None
 
+    async def link(self) -> str | None:
+        return None
+
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         piece = bytes(1 << 20)
         for at in range(0, self.size, len(piece)):

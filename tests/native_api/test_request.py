@@ -14,6 +14,7 @@ from native_api.request import parse_path, parse_query
 from native_api.resources import (
     ContentName,
     FileName,
+    FollowerName,
     Nothing,
     PackageName,
     RepositoryName,
@@ -30,6 +31,7 @@ DIGEST = Digest.parse(f"sha256:{HEX}")
 UPLOAD = "0f8fad5b-d9cb-469f-a165-70867728950e"
 V1 = PackageName(Repository("team/sub/app"), Tag("v1"))
 AT = PackageName(Repository("team/sub/app"), DIGEST)
+HOOK = FollowerName("ci.example.com")
 
 SAMPLES: dict[Resource, tuple[str, object]] = {
     Resource.INDEX: ("/api/v1/", Nothing()),
@@ -61,6 +63,14 @@ SAMPLES: dict[Resource, tuple[str, object]] = {
     Resource.SEARCH: ("/api/v1/search", Nothing()),
     Resource.EVENTS: ("/api/v1/events", Nothing()),
     Resource.USAGE: ("/api/v1/usage", Nothing()),
+    Resource.FOLLOWERS: ("/api/v1/followers", Nothing()),
+    Resource.FOLLOWER: ("/api/v1/followers/ci.example.com", HOOK),
+    Resource.FOLLOWER_LETTERS: ("/api/v1/followers/ci.example.com/dead-letters", HOOK),
+    Resource.FOLLOWER_REDELIVER: ("/api/v1/followers/ci.example.com/redeliver", HOOK),
+    Resource.FOLLOWER_SKIP: ("/api/v1/followers/ci.example.com/skip", HOOK),
+    Resource.FOLLOWER_SEEK: ("/api/v1/followers/ci.example.com/seek", HOOK),
+    Resource.FOLLOWER_STOP: ("/api/v1/followers/ci.example.com/stop", HOOK),
+    Resource.FOLLOWER_RESUME: ("/api/v1/followers/ci.example.com/resume", HOOK),
 }
 
 

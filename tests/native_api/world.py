@@ -21,8 +21,9 @@ from registry.contract.digest import Digest
 from registry.contract.manifest import OCI_INDEX, OCI_MANIFEST
 from registry.contract.names import Repository, Tag
 from registry.contract.store import Session
+from registry.control import Care, SystemClock, open_store
 from registry.control import Limits as StoreLimits
-from registry.control import SystemClock, open_store
+from registry.control.followers import Follower
 from registry.dataplane import open_local
 
 ROOT = "/api/v1"
@@ -105,12 +106,21 @@ async def once(data: bytes) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def open_world(
-    folder: Path, *, limits: Limits | None = None, store_limits: StoreLimits | None = None
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    store_limits: StoreLimits | None = None,
+    followers: tuple[Follower, ...] = (),
+    care: Care | None = None,
 ) -> AsyncIterator[World]:
-    """A fresh store in `folder`, served until the context ends."""
+    """A fresh store in `folder`, served until the context ends; looked after where `care` is given."""
     clock = MovableClock()
     dataplane = open_local(folder / "content")
-    store = await open_store(dataplane, folder / "store.db", limits=store_limits, clock=clock)
+    store = await open_store(
+        dataplane, folder / "store.db", limits=store_limits, clock=clock, followers=followers
+    )
+    if care is not None:
+        store.start_background(care)
     session = store.for_principal(await store.principal("somebody"))
     other = store.for_principal(await store.principal("somebody else"))
     native, registry = Face(limits), oci.Face()

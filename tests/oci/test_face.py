@@ -48,6 +48,9 @@ class _Rotten:
     async def open_file(self) -> OpenFile | None:
         return None
 
+    async def link(self) -> str | None:
+        return None
+
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         yield bytes(200_000)
         raise ValueError("secret")

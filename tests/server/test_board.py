@@ -6,15 +6,18 @@ import time
 from prometheus_client.parser import text_string_to_metric_families
 
 from registry.server.board import Board
-from registry.server.exposition import render
+from registry.server.exposition import Family, render
 from registry.server.routes import Route
 
 
 def scrape(board: Board) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Every sample by name and sorted labels."""
-    body, content_type = render(
-        board, {"storage_free_bytes": ("Free", 7.0)}, {"scrub_bytes": ("Read", 3.0)}, "1.0"
-    )
+    gauges, counters = {"storage_free_bytes": ("Free", 7.0)}, {"scrub_bytes": ("Read", 3.0)}
+    families = [
+        Family("follower_lag_events", "Behind", "follower", False, {"hook": 4.0, "events": 0.0}),
+        Family("follower_delivered", "Taken", "follower", True, {"hook": 9.0}),
+    ]
+    body, content_type = render(board, gauges, counters, families, "1.0")
     assert content_type.startswith("text/plain")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value

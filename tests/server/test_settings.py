@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from registry.server.settings import (
-    DomainRule,
-    Option,
-    PackRule,
-    RepositoryRule,
-    SettingsError,
-    load,
-    options,
-)
+from registry.server.settings import DomainRule, Option, PackRule, RepositoryRule, load, options
+from registry.server.settings_parsing import SettingsError
 from registry.server.settings_table import as_json, as_markdown, as_text
+from registry.server.storage_settings import bucket_of
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -63,7 +57,12 @@ def sample(option: Option) -> str:
         "loop": "asyncio",
         "log.level": "debug",
         "log.format": "json",
+        "events.format": "cbor",
+        "events.url": "nats://host",
         "database.url": "postgresql+asyncpg://host/name",
+        "storage.url": "s3://bucket",
+        "storage.sse": "aes256",
+        "storage.lock_mode": "compliance",
         "listen": "127.0.0.1:1",
         "pack.codec": "none",
     }
@@ -78,6 +77,7 @@ def sample(option: Option) -> str:
         "1 to 22": "9",
         "reference": "file:/tmp/key",
     }
+    by_unit["text"] = by_unit["secret"] = "words"
     if option.default is True:
         return "no"
     return special.get(option.key) or by_unit[option.kind.unit]
@@ -86,12 +86,18 @@ def sample(option: Option) -> str:
 @pytest.mark.parametrize("option", list(options()), ids=lambda option: option.key)
 def test_every_setting_can_be_set_from_every_source(option: Option, tmp_path: Path) -> None:
     text = sample(option)
-    pair = {"tls_cert": "tls_key", "tls_key": "tls_cert"}.get(option.key)
+    pair = {
+        "tls_cert": "tls_key",
+        "tls_key": "tls_cert",
+        "events.cert": "events.key",
+        "events.key": "events.cert",
+    }.get(option.key)
     table = "" if option.group == "server" else f"[{option.group}]\n"
-    other = f"{pair} = '/tmp/x'\n" if pair else ""
+    other = f"{pair.rpartition('.')[2]} = '/tmp/x'\n" if pair else ""
     path = write(tmp_path, f"{table}{option.name} = '{text}'\n{other}")
-    variables = {option.variable: text} | ({f"ARTIFACT_STORE_{pair.upper()}": "/tmp/x"} if pair else {})
-    flags = {option.dest: text} | ({pair: "/tmp/x"} if pair else {})
+    dest = pair.replace(".", "_") if pair else ""
+    variables = {option.variable: text} | ({f"ARTIFACT_STORE_{dest.upper()}": "/tmp/x"} if pair else {})
+    flags = {option.dest: text} | ({dest: "/tmp/x"} if pair else {})
     for loaded in (load({"config": path}, {}), load({}, variables), load(flags, {})):
         value = getattr(getattr(loaded.settings, option.group), option.name)
         assert value == option.kind.parse(text)
@@ -204,9 +210,9 @@ def test_rules_for_packing_begin_with_the_groups_settings(tmp_path: Path) -> Non
 
 def test_a_variable_that_holds_a_key_may_be_called_anything() -> None:
     provider = "environment:ARTIFACT_STORE_KEY"
-    loaded = load({"keys_provider": provider}, {"ARTIFACT_STORE_KEY": "secret"})
+    loaded = load({"keys_provider": provider}, {"ARTIFACT_STORE_KEY": "words of the key"})
     assert loaded.settings.keys.provider == provider
-    assert "secret" not in str(as_json(loaded))
+    assert "words of the key" not in str(as_json(loaded))
 
 
 def test_domains_and_who_is_in_them(tmp_path: Path) -> None:
@@ -222,6 +228,12 @@ def test_domains_and_who_is_in_them(tmp_path: Path) -> None:
     assert "repository legal/*: domain secret" in as_text(loaded)
 
 
+def test_sealed_domains_in_a_bucket_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "[keys]\nprovider = 'file:/run/key'\n[[domain]]\nname = 'legal'\nsealed = true\n")
+    with pytest.raises(SettingsError, match=r"the domain legal is sealed, and storage\.url"):
+        load({"config": path, "storage_url": "s3://bucket"}, {})
+
+
 def test_every_setting_says_its_unit_and_reason() -> None:
     for option in options():
         assert option.kind.unit
@@ -229,12 +241,70 @@ def test_every_setting_says_its_unit_and_reason() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    url = "postgresql+asyncpg://me:secret@host/name"
+    url = "postgresql+asyncpg://me:hunter2@host/name"
     loaded = load({"database_url": url}, {})
     assert loaded.settings.database.url == url
-    assert "secret" not in as_text(loaded)
-    assert "secret" not in str(as_json(loaded))
+    assert "hunter2" not in as_text(loaded)
+    assert "hunter2" not in str(as_json(loaded))
     assert "postgresql+asyncpg://me:****@host/name" in as_text(loaded)
+
+
+@pytest.mark.parametrize("who", ["me:hunter2", "hunter2", "hunter2:hunter2"])
+def test_what_nats_is_told_is_not_shown(who: str) -> None:
+    loaded = load({"events_url": f"nats+tls://{who}@host:4222,other"}, {})
+    assert loaded.settings.events.url == f"nats+tls://{who}@host:4222,other"
+    assert "hunter2@" not in as_text(loaded)
+    assert "hunter2@" not in str(as_json(loaded))
+    assert "host:4222,other" in as_text(loaded)
+
+
+HOOK = "[[webhook]]\nurl = 'https://ci.example.com/hook?token=x'\n"
+SECRET = "whsec_" + "A" * 43 + "="
+
+
+def test_webhooks_are_read_and_their_secrets_stay_unseen(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        f"{HOOK}secret = '{SECRET}'\nkinds = ['tag.*']\nrepositories = ['release/*']\n"
+        f"{HOOK}name = 'second'\nsecret_env = 'HOOK_SECRET'\n"
+        "start = 'beginning'\nattempts = 3\ntimeout = '2 s'\n"
+        f"{HOOK}name = 'third'\nsecret_file = '{tmp_path}/secret'\n",
+    )
+    loaded = load({"config": path}, {"HOOK_SECRET": SECRET})
+    first, second, third = loaded.settings.webhooks
+    assert (first.name, first.secret, first.start) == ("ci.example.com", SECRET, "now")
+    assert (first.kinds, first.repositories) == (("tag.*",), ("release/*",))
+    assert (second.name, second.secret, second.start) == ("second", SECRET, "beginning")
+    assert (second.attempts, second.timeout) == (3, 2.0)
+    assert (third.secret, third.secret_file) == (None, tmp_path / "secret")
+    for shown in (as_text(loaded), str(as_json(loaded)), repr(loaded)):
+        assert SECRET not in shown
+    for shown in (as_text(loaded), str(as_json(loaded))):
+        assert "https://ci.example.com" in shown
+        assert "token" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (HOOK, "one of secret, secret_file and secret_env"),
+        (f"{HOOK}secret = 'a'\nsecret_env = 'B'", "one of secret"),
+        (f"{HOOK}secret_env = 'NOT_THERE'", "not in the environment"),
+        (f"{HOOK}secret = 'a'\n{HOOK}secret = 'b'", "another name"),
+        (f"{HOOK}secret = 'a'\nname = 'events'", "another name"),
+        (f"{HOOK}secret = 'a'\nname = 'No Name'", "lower-case"),
+        (f"{HOOK}secret = 'a'\nkind = ['x']", "did you mean kinds"),
+        (f"{HOOK}secret = 'a'\nkinds = 'x'", "list of globs"),
+        (f"{HOOK}secret = 'a'\ntimeout = '1 min'", "at most 10 s"),
+        ("[[webhook]]\nurl = 'ftp://host/'\nsecret = 'a'", "https://"),
+        ("[[webhook]]\nsecret = 'a'", "has no url"),
+        ("[webhook]\nurl = 'https://host/'", r"\[\[webhook\]\]"),
+        ("[events]\ncert = 'x.pem'", "go together"),
+    ],
+)
+def test_a_webhook_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        load({"config": write(tmp_path, text)}, {})
 
 
 def test_the_table_in_the_readme_is_the_programs() -> None:
@@ -243,3 +313,45 @@ def test_the_table_in_the_readme_is_the_programs() -> None:
     assert marker, "README.md has no <!-- settings --> marker"
     shown = rest.partition("<!-- /settings -->")[0].strip()
     assert shown == as_markdown().strip(), "paste the output of `artifact-store settings --markdown`"
+
+
+def test_the_secret_of_a_bucket_is_not_shown(tmp_path: Path) -> None:
+    flags = {"storage_url": "s3://bucket/x", "storage_access_key": "me", "storage_secret_key": "hunter2"}
+    loaded = load(flags, {})
+    assert loaded.settings.storage.secret_key == "hunter2"
+    for shown in (as_text(loaded), str(as_json(loaded)), repr(loaded)):
+        assert "hunter2" not in shown
+        assert "s3://bucket/x" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"url": "https://bucket"}, "s3://"),
+        ({"url": "s3://bucket", "access_key": "me"}, "go together"),
+        ({"url": "s3://bucket", "lock_mode": "compliance"}, "go together"),
+        ({"url": "s3://bucket", "lock_days": "3"}, "go together"),
+        ({"url": "s3://bucket", "sse": "aes256", "sse_key": "x"}, "aws:kms"),
+        ({"url": "s3://bucket", "sse": "rot13"}, "one of"),
+    ],
+)
+def test_a_bucket_that_cannot_be_meant_is_refused(flags: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load({f"storage_{name}": value for name, value in flags.items()}, {})
+
+
+def test_a_bucket_as_the_data_plane_takes_it() -> None:
+    flags = {
+        "url": "s3://bucket/x?endpoint=http://host:1",
+        "sse": "AES256",
+        "lock_mode": "Governance",
+        "lock_days": "3",
+        "redirect_bytes": "1 MiB",
+        "redirect_for": "90 s",
+    }
+    found = bucket_of(load({f"storage_{name}": value for name, value in flags.items()}, {}).settings.storage)
+    assert found is not None
+    assert (found.bucket, found.prefix, found.endpoint) == ("bucket", "x/", "http://host:1")
+    assert (found.sse, found.lock_mode, found.lock_days) == ("AES256", "GOVERNANCE", 3)
+    assert (found.redirect_bytes, found.redirect_for) == (1 << 20, 90.0)
+    assert bucket_of(load({}, {}).settings.storage) is None

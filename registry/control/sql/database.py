@@ -67,6 +67,10 @@ class Database(Protocol):
         """The last sequence number that is committed."""
         ...
 
+    def next_commit(self) -> asyncio.Event:
+        """Set as soon as this process has committed something after this call. Others do so unheard."""
+        ...
+
     async def backup(self, target: str) -> None:
         """Copy a consistent state to the file `target`, online.
 
@@ -81,6 +85,22 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
         ...
+
+
+class Commits:
+    """Tells those who wait that something was committed. For one event loop."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def next(self) -> asyncio.Event:
+        """See `Database.next_commit`."""
+        return self._next
+
+    def announce(self) -> None:
+        """Something was committed."""
+        done, self._next = self._next, asyncio.Event()
+        done.set()
 
 
 @dataclass(slots=True)

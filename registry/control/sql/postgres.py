@@ -14,6 +14,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
 from registry.control.sql.database import (
     LARGEST_BATCH,
+    Commits,
     OnBatch,
     Outcome,
     Pending,
@@ -43,6 +44,7 @@ class PostgresDatabase:
         #: One statement is a snapshot of its own: no transaction, no round trips for it.
         self._hot = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._queue: asyncio.Queue[Pending | None] = asyncio.Queue()
+        self._commits = Commits()
         self._writer = asyncio.create_task(self._write_loop(), name="ledger-writer")
         self._closing = False
 
@@ -80,6 +82,9 @@ class PostgresDatabase:
         row = await self.fetch_one(_HEAD, {})
         return int(row[0]) if row else 0
 
+    def next_commit(self) -> asyncio.Event:
+        return self._commits.next()
+
     async def backup(self, target: str) -> None:
         raise StoreError(
             ErrorKind.UNAVAILABLE, "back this database up with PostgreSQL's own tools, e.g. pg_dump"
@@ -110,6 +115,7 @@ class PostgresDatabase:
                     batch.append(following)
             for outcome in await self._commit(batch) if batch else ():
                 outcome.deliver()
+            self._commits.announce()
 
     async def _commit(self, batch: list[Pending]) -> list[Outcome]:
         try:

@@ -28,6 +28,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
 from registry.control.sql.database import (
     LARGEST_BATCH,
+    Commits,
     OnBatch,
     Outcome,
     Pending,
@@ -61,6 +62,7 @@ class SqliteDatabase:
         self._on_batch = on_batch
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._commits = Commits()
         self._hot = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
         )
@@ -114,6 +116,9 @@ class SqliteDatabase:
     async def head(self) -> int:
         row = await self.fetch_one(_HEAD, {})
         return int(row[0]) if row else 0
+
+    def next_commit(self) -> asyncio.Event:
+        return self._commits.next()
 
     async def backup(self, target: str) -> None:
         await asyncio.to_thread(_copy, self._path, target)
@@ -172,6 +177,7 @@ class SqliteDatabase:
         def wake() -> None:
             for outcome in outcomes:
                 outcome.deliver()
+            self._commits.announce()
 
         self._loop.call_soon_threadsafe(wake)
 

@@ -330,3 +330,35 @@ work_progress = Table(
     Column("work", Key, primary_key=True),
     Column("state", Text, nullable=False),
 )
+
+#: Who reads the ledger, and how far (decision 50). `failing` is the event that is not taken, since when, how
+#: often it was tried; `streak` counts failures since the last success and `next_attempt_at` waits them out.
+followers = Table(
+    "followers",
+    operational,
+    Column("name", Key, primary_key=True),
+    Column("cursor", BigInteger, nullable=False),
+    Column("stopped", Boolean, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("failures", BigInteger, nullable=False),
+    Column("failing", BigInteger),
+    Column("failing_since", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("streak", Integer, nullable=False),
+    Column("next_attempt_at", BigInteger, nullable=False),
+    Column("reason", Text),
+)
+
+#: Events that a receiver did not take. `queued` ones are tried again as soon as it is there.
+dead_letters = Table(
+    "dead_letters",
+    operational,
+    Column("follower", Key, primary_key=True),
+    Column("seq", Id, primary_key=True, autoincrement=False),
+    Column("died_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("queued", Boolean, nullable=False),
+    Index("dead_letters_queued", "follower", "queued", "seq"),
+)

@@ -3,7 +3,8 @@
 Two things live on a medium: *objects*, whole and immutable under a key, and *stages*, which grow until they
 become an object or are dropped. A stage is worked on only through a *hold*, of which there is one at a time.
 On a local disk a stage is a file and a hold its file lock; on an object store a stage is the series
-`uploads/<id>/<offset>`, one object per hold that wrote, copied together by the server at `Hold.commit`.
+of segments `uploads/<id>/<offset>`, copied together by the service at `Hold.commit`, and a hold is the
+process's own: who else writes is noticed at the next segment.
 
 Every method may raise Transient (try again later) and Permanent (somebody has to look); each lists what it
 raises besides. **What is unsure is never Missing**: deletions and 404s trust it. Foreign exceptions of a
@@ -53,6 +54,10 @@ class Erased(DriverError):  # noqa: N818 - the port's own words
 
 class Full(DriverError):  # noqa: N818 - the port's own words
     """No room is left (disk, quota). What was there before is unharmed."""
+
+
+class Locked(DriverError):  # noqa: N818 - the port's own words
+    """The medium itself keeps what should go, under a retention or hold of its own."""
 
 
 class Busy(DriverError):  # noqa: N818 - the port's own words
@@ -115,7 +120,10 @@ class StageInfo:
 
 
 class OpenObject(Protocol):
-    """An object held open: it stays readable although the key may be deleted meanwhile."""
+    """An object held open: it stays readable although the key may be deleted meanwhile.
+
+    A medium without open files raises Missing for what is read after that.
+    """
 
     @property
     def size(self) -> int:
@@ -148,7 +156,11 @@ class Hold(Protocol):
         ...
 
     async def write(self, pieces: Pieces) -> None:
-        """Append `pieces`, together at most LARGEST_PIECE. After an error none of them count. Raises Full."""
+        """Append `pieces`, together at most LARGEST_PIECE. After an error none of them count. Raises Full.
+
+        A medium that gathers may raise for what an earlier call took, and the stage is then as long as it
+        says. One without locks raises Busy when it finds that somebody else has written meanwhile.
+        """
         ...
 
     async def read(self, start: int, length: int) -> bytes:
@@ -198,7 +210,7 @@ class Driver(Protocol):
         ...
 
     async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
-        """Delete durably and return the size it had. Raises Missing.
+        """Delete durably and return the size it had. Raises Missing, Locked.
 
         With a `permit`, only while that is the one admitted last, by whatever process: Refused otherwise.
         Raises Busy while another process admits one.

@@ -32,6 +32,7 @@ COMMANDS: tuple[str, ...] = (
     "ls",
     "inspect",
     "events",
+    "followers",
     "gc",
     "pack",
     "fsck",

@@ -33,7 +33,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "keys"))
+    add_settings(parser, ("data", "database", "storage", "keys"))
     parser.add_argument(
         "folder", metavar="FOLDER", type=Path, help="where the copy goes; made when it is not there"
     )

@@ -46,7 +46,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "keys"))
+    add_settings(parser, ("data", "database", "storage", "keys"))
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--structure-only", action="store_true", help="do not read the content of objects")
     extent.add_argument(

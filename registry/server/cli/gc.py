@@ -34,7 +34,10 @@ _PATIENCE = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "care.lease", "care.delay", "pack.dead", "pack.grace", "keys"))
+    add_settings(
+        parser,
+        ("data", "database", "storage", "care.lease", "care.delay", "pack.dead", "pack.grace", "keys"),
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="say what would go, and change nothing")
     what.add_argument("--explain", metavar="DIGEST", help="say what holds this digest, or when it will go")

@@ -36,7 +36,7 @@ _NEEDS_DOMAIN = frozenset({"renew", "destroy"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "keys"))
+    add_settings(parser, ("data", "database", "storage", "keys"))
     parser.add_argument("action", choices=("list", "rotate", "renew", "destroy"), help="what to do")
     parser.add_argument("domain", nargs="?", metavar="DOMAIN", help="of which domain; all, where it may be")
     parser.add_argument("--yes", action="store_true", help="destroy, which nothing can undo")
@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action in _NEEDS_DOMAIN and args.domain is None:
         raise CommandError(f"name the domain: artifact-store keys {args.action} DOMAIN")
     settings = existing(args)
+    if settings.storage.url is not None:
+        raise CommandError("content lives in a bucket (storage.url), where nothing is sealed")
     if args.action == "list":
         return _list(key_ring(settings, providers=False), args)
     ring = key_ring(settings)

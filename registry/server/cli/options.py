@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from registry.server import settings
 from registry.server.cli.console import CommandError
+from registry.server.settings_parsing import SettingsError
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
@@ -35,5 +36,5 @@ def load_settings(args: argparse.Namespace) -> settings.Loaded:
     """Settings by these arguments, the environment and the file. Raises CommandError with a sentence."""
     try:
         return settings.load(vars(args))
-    except settings.SettingsError as error:
+    except SettingsError as error:
         raise CommandError(str(error)) from None

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from registry.server.cli.console import EXIT_OK, add_quiet, counted, in_bytes, print_json
+from registry.server.cli.console import EXIT_OK, CommandError, add_quiet, counted, in_bytes, print_json
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 from registry.server.settings import Settings
@@ -35,7 +35,7 @@ _PATIENCE = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "keys"))
+    add_settings(parser, ("data", "database", "storage", "keys"))
     parser.add_argument("--now", action="store_true", help="do not wait until blobs are old enough")
     parser.add_argument("--dry-run", action="store_true", help="say what is due, and change nothing")
     add_quiet(parser)
@@ -51,6 +51,8 @@ async def _run(args: argparse.Namespace) -> int:
     from registry.server.offline import open_stored
 
     settings = existing(args)
+    if settings.storage.url is not None:
+        raise CommandError("content lives in a bucket (storage.url), where blobs stay whole: nothing to pack")
     async with open_stored(_ageless(settings) if args.now else settings) as opened:
         if args.dry_run:
             return await _plan(opened.store, args)

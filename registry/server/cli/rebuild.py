@@ -23,7 +23,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ("data", "database", "keys"))
+    add_settings(parser, ("data", "database", "storage", "keys"))
     add_quiet(parser)
 
 
@@ -46,7 +46,7 @@ async def _run(args: argparse.Namespace) -> int:
 
     try:
         with lock_exclusive(settings.server.data, "rebuild"):
-            dataplane = open_dataplane(settings)
+            dataplane = await open_dataplane(settings)
             try:
                 done = await rebuild(database_of(settings), dataplane, progress)
             finally:

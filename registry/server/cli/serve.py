@@ -15,6 +15,7 @@ from registry.server.cli.console import CommandError, explain_os_error, print_js
 from registry.server.cli.options import add_settings, load_settings
 from registry.server.folder import FolderBusyError, FolderUnusableError, create_folder, lock_shared
 from registry.server.settings import Settings
+from registry.server.settings_parsing import SettingsError
 from registry.server.tls import CertificateError, tls_context
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         listen.check_exposure(settings)
         tls_context(settings)  # told before anything is made
+        if settings.events.url is not None or settings.webhooks:
+            from registry.server.followers import followers_of  # late: most registries have none
+
+            followers_of(settings)
         create_folder(settings.server.data)
         with lock_shared(settings.server.data), listen.bind(settings.server.listen) as sock:
             url = listen.url_of(sock, tls=settings.server.tls_cert is not None)
@@ -60,7 +65,13 @@ def run(args: argparse.Namespace) -> int:
                     _announce(url)
 
             return _serve(sock, settings, ready)
-    except (listen.ListenError, CertificateError, FolderBusyError, FolderUnusableError) as error:
+    except (
+        listen.ListenError,
+        CertificateError,
+        FolderBusyError,
+        FolderUnusableError,
+        SettingsError,
+    ) as error:
         raise CommandError(str(error)) from None
     except StoreError as error:
         raise CommandError(error.message) from None

@@ -1,0 +1,1 @@
+"""Sinks against the real thing: nats-server, and HTTP endpoints on loopback."""
