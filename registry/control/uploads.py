@@ -203,7 +203,12 @@ class UploadService:
             return None, last
         if last.offset or (await self._core.dataplane.staged(row.stage)).offset:
             return None, last
-        data = await _gather(last.body, length)
+        arrived: list[bytes] = []
+        try:
+            data = await _gather(last.body, length, arrived)
+        except BaseException:  # what arrived before the connection broke is the session's, as with any body
+            await asyncio.shield(self._core.dataplane.append(row.stage, 0, _once(b"".join(arrived)), length))
+            raise
         if not Digest.of(data, expected.algorithm).matches(expected):
             return None, replace(last, body=_once(data))  # kept in the session, and refused with it
 
@@ -218,7 +223,7 @@ class UploadService:
     ) -> _Stored:
         """The content, durable."""
         if length is not None and length <= _SMALL:
-            data = await _gather(body, length)
+            data = await _gather(body, length, [])
             algorithm = expected.algorithm if expected else None
             if expected and not Digest.of(data, expected.algorithm).matches(expected):
                 raise StoreError(
@@ -353,9 +358,8 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _gather(body: AsyncIterable[bytes], length: int) -> bytes:
-    """A small body, whole. Raises BAD_REQUEST when it is longer or shorter than announced."""
-    parts: list[bytes] = []
+async def _gather(body: AsyncIterable[bytes], length: int, parts: list[bytes]) -> bytes:
+    """A small body, whole; its `parts` as they arrive. Raises BAD_REQUEST when it is longer or shorter."""
     held = 0
     async for part in body:
         held += len(part)
