@@ -74,12 +74,30 @@ class RestoreStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A location as it is configured, whatever it holds. New bytes come to the one that is `primary`.
+
+    `jurisdiction` is whose law its medium stands under, in the operator's words; None where nobody said.
+    """
+
+    name: str
+    tier: RetrievalTier = RetrievalTier.HOT
+    jurisdiction: str | None = None
+    primary: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
-    """One place that holds the bytes. `name` is the location's configured name, `local` when embedded."""
+    """One place that holds the bytes. `name` is the location's configured name, `local` when embedded.
+
+    `restore_status` is None for what needs no restore, and for what is away and was not asked for. `until`
+    is the moment (microseconds since the epoch) to which restored bytes stay at hand, where it is known.
+    """
 
     name: str
     tier: RetrievalTier = RetrievalTier.HOT
     restore_status: RestoreStatus | None = None
+    until: int | None = None
 
 
 class OpenFile(Protocol):
@@ -211,7 +229,7 @@ class DataPlane(Protocol):
     # --- bytes go out --------------------------------------------------------------------------------
 
     async def size(self, domain: DomainId, address: Digest) -> int:
-        """Size in bytes. Raises CONTENT_UNKNOWN, RESTORE_REQUIRED."""
+        """Size in bytes, also of what is away. Raises CONTENT_UNKNOWN."""
         ...
 
     def read(
@@ -250,18 +268,23 @@ class DataPlane(Protocol):
     # --- care ----------------------------------------------------------------------------------------
 
     async def digest(self, domain: DomainId, address: Digest, algorithm: Algorithm) -> Digest:
-        """Read the content and compute one more digest of it. Raises CONTENT_UNKNOWN."""
+        """Read the content and compute one more digest of it. Raises CONTENT_UNKNOWN, RESTORE_REQUIRED."""
         ...
 
     async def verify(self, domain: DomainId, address: Digest) -> Verification:
-        """Read every byte and compare with the address.
+        """Read every byte, in each place that has it at hand, and compare with the address.
 
-        Raises CONTENT_UNKNOWN when there is nothing to read.
+        Nothing is restored for it. Raises CONTENT_UNKNOWN when there is nothing to read, RESTORE_REQUIRED
+        when all that there is, is away.
         """
         ...
 
     def contents(self, domain: DomainId | None = None) -> AsyncIterator[tuple[DomainId, Digest, int]]:
-        """Every object held, as (domain, address, size), in no particular order. For fsck and collection."""
+        """Every object held, as (domain, address, size), in no particular order. For fsck and collection.
+
+        What several places hold comes once for each. A place that cannot be asked raises UNAVAILABLE at the
+        end.
+        """
         ...
 
     def stages(self) -> AsyncIterator[tuple[Stage, StageStatus]]:
@@ -269,11 +292,12 @@ class DataPlane(Protocol):
         ...
 
     async def remove(self, domain: DomainId, address: Digest, permit: str | None = None) -> int:
-        """Delete the bytes and return how many were freed; 0 when there were none.
+        """Delete the bytes in all places and return how many were freed; 0 when there were none.
 
         With a `permit`, only while that is the one `admit` was told last, by whatever process, and however
         long ago this call began: CONFLICT otherwise, and nothing is deleted (decision 39). Raises HELD where
-        the medium keeps the bytes under a retention of its own.
+        the medium keeps the bytes under a retention of its own. After an error the bytes may be gone from
+        some places, and the call can be repeated.
         """
         ...
 
@@ -288,16 +312,47 @@ class DataPlane(Protocol):
         """Move corrupt bytes out of the way, so that the address reads as absent and a push heals it.
 
         Reads all that is held, and leaves what is sound: a push may just have healed it, or a second copy be
-        there. True when the address has sound bytes on return.
+        there. Where one place has sound bytes, places whose bytes were not get them from there. True when the
+        address has sound bytes on return, or bytes that are away: those were verified when they went there.
         """
         ...
 
+    # --- places --------------------------------------------------------------------------------------
+
+    def places(self) -> tuple[Place, ...]:
+        """All places, the primary first, then the best first. They stay the same while the store is open."""
+        ...
+
     async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
-        """Where the bytes are, best first. Raises CONTENT_UNKNOWN."""
+        """Where the bytes are, best first. Raises CONTENT_UNKNOWN, UNAVAILABLE if a place cannot say."""
         ...
 
     async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
-        """Ask for bytes that are not at hand; AVAILABLE at once when they are. Raises CONTENT_UNKNOWN."""
+        """Ask for bytes that are not at hand; AVAILABLE at once when they are. Raises CONTENT_UNKNOWN.
+
+        May be repeated while they are on their way, and `locations` tells how far it is. When they are there
+        they can be read, and copied to another place, until that moment.
+        """
+        ...
+
+    async def copy(self, domain: DomainId, address: Digest, to: str) -> int:
+        """Have the bytes at the place `to` as well, and return their size. Idempotent, in bounded memory.
+
+        On return they are durable there, and what was written was read back there whole and compared, or is
+        proven by what the medium computes. Raises CONTENT_UNKNOWN, RESTORE_REQUIRED, STORAGE_FULL,
+        UNAVAILABLE, and BAD_REQUEST for a place that there is not.
+        """
+        ...
+
+    async def release(self, domain: DomainId, address: Digest, place: str, permit: str | None = None) -> int:
+        """Delete the bytes at one place, and return how many were freed; 0 when it held none.
+
+        Only while another place surely holds them, which is looked at anew: all bytes are read where they
+        are at hand, and a place that is away has to know them with this size. CONFLICT otherwise, and for a
+        `permit` that does not count, as in `remove`. A push of the content that is completed meanwhile may
+        have relied on the bytes that go: who calls keeps such pushes away, as for `remove`. Raises HELD,
+        UNAVAILABLE, and BAD_REQUEST for a place that there is not.
+        """
         ...
 
     def pack(

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from registry.contract.dataplane import DataPlane
+from registry.contract.dataplane import DataPlane, Place
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.memory import MemoryDriver
@@ -79,7 +79,7 @@ def open_local(
         workers.close()
         raise
     guarded = Guard(driver, settings.observer, settings.operations)
-    return Engine(guarded, workers, settings, "local", driver.jobs)
+    return Engine(guarded, workers, settings, Place("local"), driver.jobs)
 
 
 def rebuild_index(
@@ -122,7 +122,7 @@ async def open_s3(where: S3Settings, *, settings: DataPlaneSettings = _DEFAULTS)
         raise
     # Who waits for memory holds a turn as well: more turns than uploads, or readers would wait with them.
     guarded = Guard(driver, settings.observer, max(settings.operations, where.connections))
-    return Engine(guarded, workers, replace(settings, buffer_budget=bodies), "s3", remote=driver)
+    return Engine(guarded, workers, replace(settings, buffer_budget=bodies), Place("s3"), remote=driver)
 
 
 async def examine_s3(where: S3Settings) -> Examination:
@@ -148,4 +148,6 @@ def _needing_the_sdk() -> Iterator[None]:
 def open_memory(*, settings: DataPlaneSettings = _DEFAULTS) -> DataPlane:
     """A store in memory, gone when closed."""
     workers = Workers(settings.threads)
-    return Engine(Guard(MemoryDriver(), settings.observer, settings.operations), workers, settings, "memory")
+    return Engine(
+        Guard(MemoryDriver(), settings.observer, settings.operations), workers, settings, Place("memory")
+    )

@@ -19,6 +19,7 @@ from registry.contract.dataplane import (
     OpenFile,
     Packed,
     Packing,
+    Place,
     RestoreStatus,
     Rewritten,
     Stage,
@@ -44,7 +45,7 @@ from registry.dataplane.drivers.port import (
     StageInfo,
     StageKey,
 )
-from registry.dataplane.failures import Translated, offset_mismatch
+from registry.dataplane.failures import Translated, no_such_place, offset_mismatch
 from registry.dataplane.hashing import RunningHashes, absorb, fault_of, hash_all
 from registry.dataplane.intake import Budget
 from registry.dataplane.paths import checked_domain, object_key, stage_key
@@ -113,7 +114,7 @@ class Engine:
         driver: Driver,
         workers: Workers,
         settings: DataPlaneSettings,
-        location: str,
+        place: Place,
         jobs: Maintenance | None = None,
         remote: Remote | None = None,
     ) -> None:
@@ -123,7 +124,7 @@ class Engine:
         self._remote = remote
         self._workers = workers
         self._settings = settings
-        self._location = location
+        self._place = place
         self._claims = Claims(settings.patience)
         self._running = RunningHashes(settings.running_hashes)
         self.budget = Budget(settings.buffer_budget, min(settings.batch, LARGEST_PIECE))
@@ -307,13 +308,37 @@ class Engine:
         with self._changing():
             return await self._righting.set_aside(object_key(domain, address))
 
+    # --- places ----------------------------------------------------------------------------------------
+
+    def places(self) -> tuple[Place, ...]:
+        return (self._place,)
+
     async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
         await self.size(domain, address)
-        return (Location(self._location),)
+        return (Location(self._place.name, self._place.tier),)
 
     async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
         await self.size(domain, address)
         return RestoreStatus.AVAILABLE
+
+    async def copy(self, domain: DomainId, address: Digest, to: str) -> int:
+        self._check_place(to)
+        found = await self.verify(domain, address)
+        if found.fault is not None:
+            raise StoreError(
+                ErrorKind.CONTENT_UNKNOWN, f"what is held of {address} is corrupt: {found.fault}"
+            )
+        return found.size
+
+    async def release(self, domain: DomainId, address: Digest, place: str, permit: str | None = None) -> int:
+        self._check_place(place)
+        raise StoreError(ErrorKind.CONFLICT, f"nothing was deleted: no other place holds {address}")
+
+    def _check_place(self, name: str) -> None:
+        if name != self._place.name:
+            raise no_such_place(name, (self._place.name,))
+
+    # --- tidying ---------------------------------------------------------------------------------------
 
     def pack(
         self, packing: Packing, chosen: AsyncIterable[tuple[DomainId, Digest]] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 
 from registry.contract.errors import ErrorKind, StoreError
@@ -28,6 +29,12 @@ def offset_mismatch(length: int) -> StoreError:
         ErrorKind.OFFSET_MISMATCH,
         f"the upload holds {length} bytes; go on from there",
         detail={"offset": length},
+    )
+
+
+def no_such_place(name: str, known: Iterable[str]) -> StoreError:
+    return StoreError(
+        ErrorKind.BAD_REQUEST, f"there is no location {name}; there are {', '.join(sorted(known))}"
     )
 
 

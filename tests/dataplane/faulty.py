@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from registry.contract.dataplane import DomainId
+from registry.contract.dataplane import DomainId, Place
 from registry.dataplane import DataPlaneSettings
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.memory import MemoryDriver
@@ -149,4 +149,4 @@ def faulty_engine(faults: Faults, settings: DataPlaneSettings) -> Engine:
     """A store in memory that fails as told."""
     workers = Workers(2)
     driver = FaultyDriver(MemoryDriver(), faults)
-    return Engine(Guard(driver, settings.observer, 8), workers, settings, "memory")
+    return Engine(Guard(driver, settings.observer, 8), workers, settings, Place("memory"))

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DataPlane, Stage
+from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DataPlane, Place, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.dataplane import DataPlaneSettings
 from registry.dataplane.drivers.guard import Guard
@@ -36,7 +36,7 @@ def open_engine(kind: str, root: Path, settings: DataPlaneSettings = IMPATIENT) 
     workers = Workers(settings.threads)
     driver = open_driver(kind, root, workers, settings)
     jobs = driver.jobs if isinstance(driver, PackedDriver) else None
-    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, kind, jobs)
+    return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, Place(kind), jobs)
 
 
 def new_stage(announced: Algorithm | None = None) -> Stage:

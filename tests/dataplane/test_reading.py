@@ -205,6 +205,24 @@ async def test_what_is_here_is_hot_and_available(tmp_path: Path) -> None:
     content = await store.put(DEFAULT_DOMAIN, b"x")
     assert await store.locations(DEFAULT_DOMAIN, content.blake3) == (Location("local"),)
     assert await store.restore(DEFAULT_DOMAIN, content.blake3) is RestoreStatus.AVAILABLE
+    await store.close()
+
+
+async def test_a_store_of_one_place_holds_all_it_has_there(store: Engine) -> None:
+    content = await store.put(DEFAULT_DOMAIN, b"here")
+    (place,) = store.places()
+    assert place.primary
+    assert await store.copy(DEFAULT_DOMAIN, content.blake3, place.name) == 4
+    for work, kind in (
+        (store.release(DEFAULT_DOMAIN, content.blake3, place.name), ErrorKind.CONFLICT),
+        (store.copy(DEFAULT_DOMAIN, content.blake3, "elsewhere"), ErrorKind.BAD_REQUEST),
+        (store.release(DEFAULT_DOMAIN, content.blake3, "elsewhere"), ErrorKind.BAD_REQUEST),
+        (store.copy(DEFAULT_DOMAIN, ABSENT, place.name), ErrorKind.CONTENT_UNKNOWN),
+    ):
+        with pytest.raises(StoreError) as caught:
+            await work
+        assert caught.value.kind is kind
+    assert await read_all(store, content) == b"here"
     await store.check_writable()
     assert await all_stages(store) == []
     await store.close()

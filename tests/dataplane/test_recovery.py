@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Packing
+from registry.contract.dataplane import DEFAULT_DOMAIN, Content, DomainId, Packing, Place
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.drivers.guard import Guard
 from registry.dataplane.drivers.opening import open_packed
@@ -35,7 +35,7 @@ async def booted(root: Path, boot: str) -> AsyncIterator[tuple[Engine, Recovered
     """The store as opened in a certain boot of the machine, and what opening had to do."""
     workers = Workers(2)
     driver = open_packed(root, workers, SMALL, keys_in(root), boot=boot)
-    engine = Engine(Guard(driver, ignore, 8), workers, SMALL, "local", driver.jobs)
+    engine = Engine(Guard(driver, ignore, 8), workers, SMALL, Place("local"), driver.jobs)
     try:
         yield engine, driver._packs.recovered
     finally:
