@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 from conformance.clients.pins import DebianTool
 
@@ -12,9 +13,17 @@ class InstallError(Exception):
     """`apt-get` said no; the message is its output."""
 
 
+def find(name: str) -> Path | None:
+    """The program on PATH, or in the sbin beside a bin of it, where Debian has what serves."""
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    beside = [str(folder.with_name("sbin")) for folder in folders if folder.name == "bin"]
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(beside))
+    return Path(found) if found else None
+
+
 def is_installed(tool: DebianTool) -> bool:
-    """Whether the client is on PATH."""
-    return shutil.which(tool.name) is not None
+    """Whether the program is here."""
+    return find(tool.name) is not None
 
 
 def why_not() -> str | None:

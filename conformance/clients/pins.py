@@ -43,4 +43,5 @@ TOOLS: tuple[Tool, ...] = (
     DebianTool("skopeo"),
     DebianTool("buildah"),
     DebianTool("podman", optional=True),
+    DebianTool("haproxy"),
 )

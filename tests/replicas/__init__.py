@@ -1,0 +1,1 @@
+"""Several replicas of the program behind a proxy, over one PostgreSQL database and one bucket."""
