@@ -23,6 +23,7 @@ _SLOW = (
     "tests/dataplane/test_processes",
     "tests/faults/",
     "tests/native_api/test_schemathesis",
+    "tests/replicas/",
     "tests/server/test_backup",
     "tests/server/test_doctor",
     "tests/server/test_event_stream",
