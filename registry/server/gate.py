@@ -19,17 +19,22 @@ _CANCEL_SECONDS = 2.0
 
 
 class Gate:
-    """Wraps the handler and counts. `drain` is called once, after the listening sockets are closed."""
+    """Wraps the handler and counts. `drain` is called once, after the listening sockets are closed.
+
+    `wind_down` may come long before: a proxy then learns with each answer that it shall not come back on that
+    connection, before one that it holds for idle is closed under its next request.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._busy: set[asyncio.BaseProtocol] = set()
         self._endless: set[asyncio.Task[web.StreamResponse]] = set()
         self._closing = False
+        self._draining = False
         self._quiet = asyncio.Event()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; while draining, the last one of its connection."""
+        """Answer one request; while winding down, the last one of its connection."""
         protocol = request.protocol
         self._busy.add(protocol)
         try:
@@ -46,9 +51,14 @@ class Gate:
                 protocol.close()
                 self._check()
 
+    def wind_down(self) -> None:
+        """From now on each answer ends its connection."""
+        self._closing = True
+
     async def drain(self, server: web.Server, seconds: float) -> None:
         """Close idle connections now and the others when they are answered, after `seconds` at the latest."""
-        self._closing = True
+        self.wind_down()
+        self._draining = True
         for stream in self._endless:
             stream.cancel()  # a follower comes back with Last-Event-ID
         for connection in server.connections:
@@ -70,5 +80,5 @@ class Gate:
             stream.cancel()
 
     def _check(self) -> None:
-        if not self._busy:
+        if self._draining and not self._busy:
             self._quiet.set()

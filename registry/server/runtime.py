@@ -108,8 +108,12 @@ async def _serve(
         _LOG.info("worker %d (process %d) answers with %s", seat.number, os.getpid(), type(loop).__module__)
         ready()
         await stop.wait()
-        _LOG.info("worker %d drains for up to %g seconds", seat.number, settings.server.drain)
         parts.readiness.draining = True
+        gate.wind_down()
+        if settings.server.drain_delay:
+            _LOG.info("worker %d is not ready any more", seat.number)
+            await asyncio.sleep(settings.server.drain_delay)
+        _LOG.info("worker %d drains for up to %g seconds", seat.number, settings.server.drain)
         listener.close()
         await gate.drain(server, settings.server.drain)
         parts.app.flush()

@@ -2,8 +2,9 @@
 
 A value comes from the first source that has it: flag, environment, TOML file, default. One name serves all
 three: `limits.manifest_bytes` is `--limits-manifest-bytes`, `ARTIFACT_STORE_LIMITS_MANIFEST_BYTES`, and the
-key `manifest_bytes` under `[limits]`; settings of the group `server` go without the group's name. Keys nobody
-knows are refused, because a misspelt limit is a limit that does not hold.
+key `manifest_bytes` under `[limits]`; settings of the group `server` go without the group's name. A variable
+with `_FILE` behind its name is the path of a file that has the value. Keys nobody knows are refused, because
+a misspelt limit is a limit that does not hold.
 """
 
 # ruff: noqa: RUF009  (frozen dataclasses are values, safe to share as defaults)
@@ -68,7 +69,11 @@ PREFIX = "ARTIFACT_STORE_"
 FILE_NAME = "artifact-store.toml"
 
 
-_DATABASE_SCHEME = "postgresql+asyncpg://"
+#: `postgresql` as libpq has it; with the driver's name it is SQLAlchemy's.
+_DATABASE_SCHEMES = ("postgresql://", "postgres://", "postgresql+asyncpg://")
+
+#: Behind the name of a variable: a file has the value, as container platforms hand out secrets.
+_FROM_FILE = "_FILE"
 
 #: Variables with our prefix that are not ours: the registry that clients walk, and what Docker links and
 #: Kubernetes put into the environment of everything beside a service called artifact-store.
@@ -168,8 +173,9 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     Raises SettingsError for values and keys that cannot be used.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    variables = os.environ if environ is None else environ
-    known = {option.variable: option for option in options()}
+    environ = os.environ if environ is None else environ
+    known = {option.variable for option in options()}
+    variables = _with_files(environ, known)
     path, document = _read_file(given, variables)
     values: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
     sources: dict[str, str] = {}
@@ -207,6 +213,24 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
 def environment() -> Mapping[str, str]:
     """The process's, for keys that are in it."""
     return os.environ
+
+
+def _with_files(environ: Mapping[str, str], known: set[str]) -> dict[str, str]:
+    """The environment with `NAME_FILE` read into `NAME` for each of the `known`. Raises SettingsError."""
+    variables = dict(environ)
+    for name in known:
+        from_file = name + _FROM_FILE
+        if from_file in known or from_file not in variables:
+            continue
+        if name in variables:
+            raise SettingsError(f"{name} and {from_file} are both set; leave one of them out")
+        path = variables.pop(from_file)
+        try:
+            variables[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise SettingsError(f"{from_file}: {path} cannot be read: {reason}") from None
+    return variables
 
 
 def _variables_of_keys(keys: Keys) -> Iterator[str]:
@@ -255,8 +279,8 @@ def _check(settings: Settings) -> None:
     """What no single value can tell."""
     server = settings.server
     url = settings.database.url
-    if url is not None and not url.startswith(_DATABASE_SCHEME):
-        raise SettingsError(f"database.url must begin with {_DATABASE_SCHEME}; without it SQLite is used")
+    if url is not None and not url.startswith(_DATABASE_SCHEMES):
+        raise SettingsError(f"database.url must begin with {_DATABASE_SCHEMES[0]}; without it SQLite is used")
     if (server.tls_cert is None) != (server.tls_key is None):
         raise SettingsError("tls_cert and tls_key go together; one of them is missing")
     if server.workers < 1:

@@ -58,6 +58,11 @@ class Server:
     drain: float = setting(
         30.0, DURATION, "How long requests in flight may go on after SIGTERM; what container platforms grant."
     )
+    drain_delay: float = setting(
+        0.0,
+        DURATION,
+        "How long before that requests are still taken while /readyz says no, so that a balancer looks away.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,9 @@ class Database:
     url: str | None = setting(
         None,
         URL,
-        "SQLAlchemy URL such as postgresql+asyncpg://user@host/name; none keeps SQLite in the data folder.",
+        "postgresql://USER@HOST/NAME keeps the ledger in a PostgreSQL database, which replicas can share.",
         none="SQLite in the data folder",
+        flag="--database",
     )
 
 

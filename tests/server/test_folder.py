@@ -75,5 +75,7 @@ def test_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
 
 def test_the_database_is_in_the_folder_unless_a_server_has_it(tmp_path: Path) -> None:
     assert database_of(load({"data": str(tmp_path)}, {}).settings) == tmp_path / "ledger.sqlite"
-    url = "postgresql+asyncpg://host/name"
-    assert database_of(load({"database_url": url}, {}).settings) == url
+    for scheme in ("postgresql", "postgres", "postgresql+asyncpg"):
+        url = f"{scheme}://host/name?ssl=require"
+        found = database_of(load({"database_url": url}, {}).settings)
+        assert found == "postgresql+asyncpg://host/name?ssl=require"

@@ -59,7 +59,7 @@ def sample(option: Option) -> str:
         "log.format": "json",
         "events.format": "cbor",
         "events.url": "nats://host",
-        "database.url": "postgresql+asyncpg://host/name",
+        "database.url": "postgresql://host/name",
         "storage.url": "s3://bucket",
         "storage.sse": "aes256",
         "storage.lock_mode": "compliance",
@@ -133,7 +133,7 @@ def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
         ("[limits]\nidle = 0", "lets nothing through"),
         ("[uploads]\nopen = 0", "lets nothing through"),
         ("tls_cert = 'x.pem'", "go together"),
-        ("[database]\nurl = 'mysql://host'", r"postgresql\+asyncpg"),
+        ("[database]\nurl = 'mysql://host'", "postgresql://"),
         ("[[repository]]\nsparse = true", "has no match"),
         ("[[repository]]\nmatch = 'a'\nspars = true", "did you mean sparse"),
         ("[[repository]]\nmatch = 'a'\nimmutable_tags = 'v*'", "list of globs"),
@@ -241,12 +241,12 @@ def test_every_setting_says_its_unit_and_reason() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    url = "postgresql+asyncpg://me:hunter2@host/name"
+    url = "postgresql://me:hunter2@host/name"
     loaded = load({"database_url": url}, {})
     assert loaded.settings.database.url == url
     assert "hunter2" not in as_text(loaded)
     assert "hunter2" not in str(as_json(loaded))
-    assert "postgresql+asyncpg://me:****@host/name" in as_text(loaded)
+    assert "postgresql://me:****@host/name" in as_text(loaded)
 
 
 @pytest.mark.parametrize("who", ["me:hunter2", "hunter2", "hunter2:hunter2"])
@@ -355,3 +355,28 @@ def test_a_bucket_as_the_data_plane_takes_it() -> None:
     assert (found.sse, found.lock_mode, found.lock_days) == ("AES256", "GOVERNANCE", 3)
     assert (found.redirect_bytes, found.redirect_for) == (1 << 20, 90.0)
     assert bucket_of(load({}, {}).settings.storage) is None
+
+
+def test_a_file_can_have_the_value_of_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://me:hunter2@host/name\n")
+    loaded = load({}, {"ARTIFACT_STORE_DATABASE_URL_FILE": str(tmp_path / "url")})
+    assert loaded.settings.database.url == "postgresql://me:hunter2@host/name"
+    assert loaded.sources["database.url"] == "ARTIFACT_STORE_DATABASE_URL"
+
+
+def test_a_variable_and_its_file_are_one_too_many(tmp_path: Path) -> None:
+    both = {"ARTIFACT_STORE_LISTEN": ":1", "ARTIFACT_STORE_LISTEN_FILE": str(tmp_path / "none")}
+    with pytest.raises(SettingsError, match="both set"):
+        load({}, both)
+    with pytest.raises(SettingsError, match=r"LISTEN_FILE.*none cannot be read: No such file"):
+        load({}, {"ARTIFACT_STORE_LISTEN_FILE": str(tmp_path / "none")})
+
+
+def test_a_setting_whose_own_name_ends_in_file_is_a_path() -> None:
+    loaded = load({}, {"ARTIFACT_STORE_EVENTS_SECRET_FILE": "/nowhere/secret"})
+    assert loaded.settings.events.secret_file == Path("/nowhere/secret")
+
+
+@pytest.mark.parametrize("flag", ["--database", "--storage", "--events"])
+def test_a_backend_is_one_flag(flag: str) -> None:
+    assert flag in {option.flag for option in options()}

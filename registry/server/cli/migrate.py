@@ -15,7 +15,7 @@ An embedded store does this by itself when it starts. Where several servers shar
 this once before the first of a new version starts.
 
 examples:
-  artifact-store migrate --database-url postgresql+asyncpg://registry@db/registry
+  artifact-store migrate --database postgresql://registry@db/registry
 """
 
 

@@ -113,7 +113,7 @@ def _serve(sock: socket.socket, settings: Settings, ready: Callable[[], None]) -
     supervisor = Supervisor(
         board,
         work,
-        drain=settings.server.drain,
+        drain=settings.server.drain_delay + settings.server.drain,
         explain=explain,
         complain=logging.getLogger("server").warning,
     )
