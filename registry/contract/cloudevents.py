@@ -16,7 +16,6 @@ ledger, nor one that went another way after a restore, has it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from registry.contract.event_json import event_document
 from registry.contract.model import LedgerEvent
 from registry.contract.timestamps import rfc3339
+from registry.contract.tlog.merkle import leaf_hash
 
 JSON_EVENT = "application/cloudevents+json"
 TYPE_PREFIX = "dev.artifact-store."
@@ -43,11 +43,6 @@ class CloudEvent:
     time: str
     sequence: str
     event: LedgerEvent
-
-
-def leaf_hash(envelope: bytes) -> bytes:
-    """The entry as a leaf of the ledger's tree (RFC 6962, section 2.1), 32 bytes."""
-    return hashlib.sha256(b"\0" + envelope).digest()
 
 
 def source_of(first: bytes) -> str:

@@ -12,7 +12,6 @@ from registry.contract.cloudevents import (
     TYPE_PREFIX,
     binary,
     cloud_event,
-    leaf_hash,
     source_of,
     structured,
 )
@@ -30,6 +29,7 @@ from registry.contract.events import (
     encode_entry,
 )
 from registry.contract.names import Repository, Tag
+from registry.contract.tlog.merkle import leaf_hash
 from registry.control.ledger import read_event
 
 README = Path(__file__).resolve().parents[2] / "README.md"
