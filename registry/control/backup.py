@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from registry.contract.dataplane import DataPlane, Stage
+from registry.contract.dataplane import DataPlane
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control import collection
+from registry.control import collection, copying
 from registry.control.core import Core
 from registry.control.sql import audit
 from registry.control.sql.lookups import PRESENT
@@ -94,21 +94,15 @@ def _forget_log(database: Path) -> None:
 
 
 async def _copy(core: Core, target: DataPlane, content: audit.KnownContent, done: BackedUp) -> None:
+    place = content.domain, content.address, content.size
+    if await copying.holds(target, *place):
+        done.kept += 1
+        return
     try:
-        if await target.size(content.domain, content.address) == content.size:
-            done.kept += 1
-            return
-    except StoreError as error:
-        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
-            raise
-    stage = Stage(content.domain, core.identifiers.new())
-    try:
-        await target.append(stage, 0, core.dataplane.read(content.domain, content.address))
-        await target.commit(stage, content.address)
+        await copying.copy(core.dataplane, target, *place, core.identifiers.new())
     except StoreError as error:
         if error.kind not in {ErrorKind.CONTENT_UNKNOWN, ErrorKind.DIGEST_MISMATCH}:
             raise
-        await target.discard(stage)
         done.faults += 1
         return
     done.contents += 1

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from registry.contract.dataplane import DataPlane, DomainId, Stage
+from registry.contract.dataplane import DataPlane, DomainId
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control import recording
+from registry.control import copying, recording
 from registry.control.core import SYSTEM, Core
 
 _LOG = logging.getLogger(__name__)
@@ -50,12 +50,10 @@ async def repair(
 
 
 async def _fetch(core: Core, domain: DomainId, address: Digest, other: DataPlane) -> bool:
-    stage = Stage(domain, core.identifiers.new())
     try:
-        await core.dataplane.append(stage, 0, other.read(domain, address))
-        await core.dataplane.commit(stage, address)
+        size = await other.size(domain, address)
+        await copying.copy(other, core.dataplane, domain, address, size, core.identifiers.new())
     except StoreError as error:
         _LOG.warning("%s could not be had from another location: %s", address, error)
-        await core.dataplane.discard(stage)
         return False
     return True

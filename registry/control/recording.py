@@ -14,6 +14,7 @@ from registry.contract.events import (
     RepositoryCreated,
 )
 from registry.contract.names import Repository
+from registry.control import copying
 from registry.control.core import Core
 from registry.control.sql import leases, lookups, removals, statements
 from registry.control.sql.lookups import GONE, MISSING, PRESENT, BlobRow, RepositoryRow
@@ -140,11 +141,11 @@ async def note_missing(core: Core, actor: str, domain: DomainId, address: Digest
     core.manifest_cache.drop(domain, address)
     key = {"domain": domain, "content_address": str(address)}
     found = await core.database.fetch_one(lookups.BLOB_BY_ADDRESS, key)
-    if found is None or await _is_held(core, domain, address, found[3]):
+    if found is None or await copying.holds(core.dataplane, domain, address, found[3]):
         return
     await core.database.write(actor, change)
     # A push between the look and the note has found nothing to heal, and must not be undone by it.
-    if await _is_held(core, domain, address, found[3]):
+    if await copying.holds(core.dataplane, domain, address, found[3]):
         await note_healed(core, actor, domain, address)
 
 
@@ -157,15 +158,6 @@ async def note_healed(core: Core, actor: str, domain: DomainId, address: Digest)
             tx.emit(ContentHealed(domain, address))
 
     await core.database.write(actor, change)
-
-
-async def _is_held(core: Core, domain: DomainId, address: Digest, size: int) -> bool:
-    try:
-        return await core.dataplane.size(domain, address) == size
-    except StoreError as error:
-        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
-            raise
-        return False
 
 
 def restore_required(address: Digest) -> StoreError:
