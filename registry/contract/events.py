@@ -3,6 +3,8 @@
 An event records an outcome, so that replay validates nothing. Its envelope is canonical CBOR of
 `{v, seq, time, kind, actor, scope, subject, data}`, at most 65,535 bytes: payloads are named by digest.
 `scope` is the repository's name where there is one, `subject` what the event is about. No personal data.
+A field that an event type has by default stands in the envelope only where it says something else, so that
+events written before the field was thought of read the same, and are still in their one form.
 """
 
 from __future__ import annotations
@@ -101,9 +103,11 @@ class DomainErased:
 
 @dataclass(frozen=True, slots=True)
 class LocationChanged:
-    """A location's tier or its restore status changed (A7).
+    """A location holds the content, or is of another tier or restore status than before (A7).
 
-    `restore_status` is None when none is under way.
+    `restore_status` is None when none is under way. `until` is the moment (microseconds) to which restored
+    bytes stay at hand, where that is known. The location's name is the configured one, and `local` for the
+    one where bytes arrive, whatever medium that is (decision 65).
     """
 
     KIND: ClassVar[str] = "location.changed"
@@ -113,6 +117,18 @@ class LocationChanged:
     location: str
     retrieval_tier: str
     restore_status: str | None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocationReleased:
+    """A location is no longer to hold the content: another holds it, verified, and these bytes go."""
+
+    KIND: ClassVar[str] = "location.released"
+    SUBJECT: ClassVar[str | None] = "blake3"
+    domain: DomainId
+    blake3: Digest
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +230,7 @@ Event = (
     | ContentRemoved
     | DomainErased
     | LocationChanged
+    | LocationReleased
     | BlobLinked
     | BlobUnlinked
     | ManifestStored
@@ -235,6 +252,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ContentRemoved,
         DomainErased,
         LocationChanged,
+        LocationReleased,
         BlobLinked,
         BlobUnlinked,
         ManifestStored,
@@ -260,8 +278,9 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class _Field:
     name: str
-    is_digest: bool
     convert: Any
+    #: What it is where the envelope does not have it; MISSING where the envelope always has it.
+    default: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +298,7 @@ def _shape(kind: type[Event]) -> _Shape:
     for item in dataclasses.fields(kind):
         is_digest = hints[item.name] in (Digest, Digest | None)
         convert = Digest.parse if is_digest else Algorithm if hints[item.name] is Algorithm else None
-        fields.append(_Field(item.name, is_digest, convert))
+        fields.append(_Field(item.name, convert, item.default))
     names = {item.name for item in fields}
     return _Shape("repository" if "repository" in names else None, kind.SUBJECT, tuple(fields))
 
@@ -299,6 +318,8 @@ def encode_entry(entry: Entry) -> bytes:
     data: dict[str, Any] = {}
     for item in shape.fields:
         value = getattr(entry.event, item.name)
+        if value == item.default:
+            continue
         if value is not None and item.convert is not None:
             value = str(value)
         if item.name == shape.scope:
@@ -352,7 +373,9 @@ def decode_entry(envelope: bytes) -> Entry:
             value = document["scope"]
         elif item.name == shape.subject:
             value = document["subject"]
-        else:
+        elif item.default is dataclasses.MISSING:
             value = document["data"][item.name]
+        else:
+            value = document["data"].get(item.name, item.default)
         values[item.name] = value if value is None or item.convert is None else item.convert(value)
     return Entry(document["seq"], document["time"], document["actor"], kind(**values))

@@ -58,6 +58,13 @@ UNION ALL
 SELECT 'repository ' || r.name || ' has no counters' FROM repositories r
 LEFT JOIN repository_usage u ON u.repository_id = r.id WHERE u.repository_id IS NULL
 UNION ALL
+SELECT 'location ' || l.location || ' counts ' || COALESCE(u.bytes, 0) || ' bytes in '
+    || COALESCE(u.objects, 0) || ' objects where it has ' || l.bytes || ' in ' || l.objects
+FROM (SELECT p.location, SUM(b.size) AS bytes, COUNT(*) AS objects
+      FROM storage_locations p JOIN blobs b ON b.id = p.blob_id GROUP BY p.location) l
+LEFT JOIN location_usage u ON u.location = l.location
+WHERE COALESCE(u.bytes, 0) <> l.bytes OR COALESCE(u.objects, 0) <> l.objects
+UNION ALL
 SELECT 'the store counts ' || s.physical || ' bytes in ' || s.objects || ' objects and ' || s.logical
     || ' in its repositories, it has ' || b.physical || ' in ' || b.objects || ' and ' || l.logical
 FROM store_usage s

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, delete, insert, select, text
+
+from registry.control.sql.tables import location_usage
 
 _EXCLUSIVE = """NOT EXISTS (SELECT 1 FROM repository_blobs o
     WHERE o.blob_id = rb.blob_id AND o.repository_id <> rb.repository_id)"""
@@ -24,6 +26,10 @@ SELECT u.logical, u.physical, u.objects, (SELECT COALESCE(SUM(logical), 0) FROM 
     (SELECT COALESCE(SUM(size), 0) FROM blobs), (SELECT COUNT(*) FROM blobs)
 FROM store_usage u
 """)
+_PLACES = text("""
+SELECT l.location, SUM(b.size), COUNT(*) FROM storage_locations l JOIN blobs b ON b.id = l.blob_id
+GROUP BY l.location
+""")
 _SET_STORE = text("UPDATE store_usage SET logical = :logical, physical = :physical, objects = :objects")
 
 
@@ -41,4 +47,17 @@ def recount(connection: Connection) -> list[str]:
     if said != found:
         wrong.append("the store")
         connection.execute(_SET_STORE, dict(zip(("logical", "physical", "objects"), found, strict=True)))
+    wrong.extend(_recount_places(connection))
     return wrong
+
+
+def _recount_places(connection: Connection) -> list[str]:
+    said = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(select(location_usage)).all()}
+    found = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(_PLACES).all()}
+    if said == found:
+        return []
+    connection.execute(delete(location_usage))
+    for location, (size, objects) in found.items():
+        values = {"location": location, "bytes": size, "objects": objects}
+        connection.execute(insert(location_usage), values)
+    return [f"location {name}" for name in sorted({*said, *found}) if said.get(name) != found.get(name)]

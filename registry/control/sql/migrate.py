@@ -18,7 +18,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.control.sql import creation, sqlite
 
 #: The newest file in `migrations/versions`; a test holds the two together.
-CURRENT = "0003"
+CURRENT = "0004"
 
 _ADVISORY_LOCK = 0x61727473  # "arts"
 

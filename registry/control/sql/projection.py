@@ -26,6 +26,7 @@ from registry.contract.events import (
     DomainErased,
     Entry,
     LocationChanged,
+    LocationReleased,
     ManifestDeleted,
     ManifestStored,
     RepositoryCreated,
@@ -81,11 +82,13 @@ _ERASE_DOMAIN = (
 _ERASE_SCHEMAS = "DELETE FROM metadata_schemas"
 _SET_STATE = "UPDATE blobs SET state = :state WHERE id = :id"
 _STATE = "SELECT state FROM blobs WHERE id = :id"
-_PLACES = "SELECT retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id"
+_PLACES = "SELECT location, retrieval_tier, restore_status FROM storage_locations WHERE blob_id = :blob_id"
 _SET_PLACE = """
-UPDATE storage_locations SET retrieval_tier = :retrieval_tier, restore_status = :restore_status
+UPDATE storage_locations
+SET retrieval_tier = :retrieval_tier, restore_status = :restore_status, restored_until = :restored_until
 WHERE blob_id = :blob_id AND location = :location
 """
+_DELETE_PLACE = "DELETE FROM storage_locations WHERE blob_id = :blob_id AND location = :location"
 
 _LINK_KEY = "WHERE repository_id = :repository_id AND blob_id = :blob_id"
 _LINK = f"SELECT as_blob, as_manifest FROM repository_blobs {_LINK_KEY}"
@@ -206,14 +209,7 @@ class Projection:
         )
         for digest in (event.blake3, event.sha256):
             self._name(event.domain, digest, entry.seq)
-        run(
-            self._connection,
-            _INSERT_LOCATION,
-            blob_id=entry.seq,
-            location=event.location,
-            retrieval_tier=RetrievalTier.HOT.value,
-            restore_status=None,
-        )
+        self._add_place(entry.seq, event.size, event.location, RetrievalTier.HOT.value, None, None)
         self._usage.add_content(event.size)
         blob = BlobRow(entry.seq, event.domain, event.blake3, event.size, PRESENT, entry.time)
         self._blobs[(event.domain, event.blake3)] = blob
@@ -241,6 +237,8 @@ class Projection:
 
     def _content_removed(self, _entry: Entry, event: ContentRemoved, _: Derived | None) -> None:
         blob = self._blob(event.domain, event.blake3)
+        for row in rows(self._connection, _PLACES, blob_id=blob.id):
+            self._usage.remove_place(row[0], blob.size)
         for statement in _DELETE_CONTENT:
             run(self._connection, statement, id=blob.id)
         self._usage.remove_content(blob.size)
@@ -255,14 +253,42 @@ class Projection:
 
     def _location_changed(self, _entry: Entry, event: LocationChanged, _: Derived | None) -> None:
         blob = self._blob(event.domain, event.blake3)
-        run(
+        known = run(
             self._connection,
             _SET_PLACE,
             blob_id=blob.id,
             location=event.location,
             retrieval_tier=event.retrieval_tier,
             restore_status=event.restore_status,
+            restored_until=event.until,
         )
+        if not known:
+            status, until = event.restore_status, event.until
+            self._add_place(blob.id, blob.size, event.location, event.retrieval_tier, status, until)
+        self._weigh(blob)
+
+    def _location_released(self, _entry: Entry, event: LocationReleased, _: Derived | None) -> None:
+        blob = self._blob(event.domain, event.blake3)
+        if run(self._connection, _DELETE_PLACE, blob_id=blob.id, location=event.location):
+            self._usage.remove_place(event.location, blob.size)
+        self._weigh(blob)
+
+    def _add_place(
+        self, blob_id: int, size: int, location: str, tier: str, status: str | None, until: int | None
+    ) -> None:
+        run(
+            self._connection,
+            _INSERT_LOCATION,
+            blob_id=blob_id,
+            location=location,
+            retrieval_tier=tier,
+            restore_status=status,
+            restored_until=until,
+        )
+        self._usage.add_place(location, size)
+
+    def _weigh(self, blob: BlobRow) -> None:
+        """Say whether the content is at hand, now that something about its places has changed."""
         if blob.state not in GONE:
             self._set_state(blob, PRESENT if self._is_at_hand(blob.id) else AWAY)
 
@@ -274,7 +300,7 @@ class Projection:
         at_once = {RetrievalTier.HOT.value, RetrievalTier.WARM.value}
         return any(
             tier in at_once or restore == RestoreStatus.AVAILABLE.value
-            for tier, restore in rows(self._connection, _PLACES, blob_id=blob_id)
+            for _, tier, restore in rows(self._connection, _PLACES, blob_id=blob_id)
         )
 
     # --- what a repository has -------------------------------------------------------------------------
@@ -474,6 +500,7 @@ _HANDLERS: dict[type, Callable[[Projection, Entry, Any, Derived | None], None]] 
     ContentRemoved: Projection._content_removed,
     DomainErased: Projection._domain_erased,
     LocationChanged: Projection._location_changed,
+    LocationReleased: Projection._location_released,
     BlobLinked: Projection._blob_linked,
     BlobUnlinked: Projection._blob_unlinked,
     ManifestStored: Projection._manifest_stored,

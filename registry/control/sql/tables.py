@@ -92,7 +92,25 @@ storage_locations = Table(
     Column("location", Key, primary_key=True),
     Column("retrieval_tier", Key, nullable=False),
     Column("restore_status", Key),
+    #: To when restored bytes stay at hand, where that is known.
+    Column("restored_until", BigInteger),
+    Index(
+        "storage_locations_restoring",
+        "blob_id",
+        "location",
+        sqlite_where=text("restore_status IS NOT NULL"),
+        postgresql_where=text("restore_status IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
+)
+
+#: What each location holds by what the ledger says, counted along. A location that holds nothing has no row.
+location_usage = Table(
+    "location_usage",
+    views,
+    Column("location", Key, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("objects", BigInteger, nullable=False),
 )
 
 # --- views: meaning ----------------------------------------------------------------------------------
@@ -321,6 +339,29 @@ verifications = Table(
     Column("blob_id", Id, primary_key=True, autoincrement=False),
     Column("verified_at", BigInteger, nullable=False),
     Index("verifications_by_age", "verified_at"),
+)
+
+#: When content was last asked for, to the hour; what was asked for since the last flush is in memory only.
+content_reads = Table(
+    "content_reads",
+    operational,
+    Column("blob_id", Id, primary_key=True, autoincrement=False),
+    Column("read_at", BigInteger, nullable=False),
+)
+
+#: Bytes that go from one location, while another has them: `pending` until `due_at`, then `releasing` while
+#: one process deletes them. `since` is the last change of state and never repeats within a row.
+releases = Table(
+    "releases",
+    operational,
+    Column("domain", Key, primary_key=True),
+    Column("content_address", Key, primary_key=True),
+    Column("location", Key, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("state", Key, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Index("releases_by_due", "state", "due_at"),
 )
 
 #: How far a long piece of work has come, as JSON, so that it goes on after a restart.
