@@ -55,12 +55,12 @@ class Shape:
         """An image manifest with the empty config."""
         each = -(-self.named // self.manifests)
         layers = [self.blob((number * each + place) % self.named) for place in range(each)]
-        return _document(layers, {"dev.example.number": str(number)})
+        return document(layers, {"dev.example.number": str(number)})
 
     def referrer(self, number: int) -> bytes:
         """An artifact about manifest 0."""
-        about = {"subject": _descriptor(self.manifest(0), OCI_MANIFEST), "artifactType": _TYPE}
-        return _document([], {"dev.example.number": str(number)}, about)
+        about = {"subject": descriptor(self.manifest(0), OCI_MANIFEST), "artifactType": _TYPE}
+        return document([], {"dev.example.number": str(number)}, about)
 
     def tag(self, number: int) -> tuple[str, int]:
         """A tag's name and the number of the manifest that it points at."""
@@ -82,19 +82,21 @@ def batches(count: int, size: int) -> Iterator[range]:
         yield range(start, min(start + size, count))
 
 
-def _descriptor(data: bytes, media_type: str = "application/octet-stream") -> dict[str, object]:
+def descriptor(data: bytes, media_type: str = "application/octet-stream") -> dict[str, object]:
+    """What a manifest says of bytes."""
     return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
 
 
-def _document(
+def document(
     layers: list[bytes], annotations: dict[str, str], more: Mapping[str, object] | None = None
 ) -> bytes:
-    document = {
+    """An image manifest with the empty config."""
+    fields = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": _descriptor(EMPTY, OCI_EMPTY),
-        "layers": [_descriptor(layer) for layer in layers],
+        "config": descriptor(EMPTY, OCI_EMPTY),
+        "layers": [descriptor(layer) for layer in layers],
         "annotations": annotations,
         **(more or {}),
     }
-    return json.dumps(document).encode()
+    return json.dumps(fields).encode()
