@@ -17,7 +17,7 @@ from registry.control.sql.inspection import open_uploads
 from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
-from registry.server.folder import database_of
+from registry.server.folder import database_of, has_folder
 from registry.server.followers import followers_of
 from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
@@ -55,7 +55,8 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
         try:
             store.start_background(care_of(settings))
             readiness = Readiness({"database": store.core.database.head, "storage": dataplane.check_writable})
-            scrape = _Scrape(board, store, settings.server.data)
+            folder = settings.server.data if has_folder(settings) else None
+            scrape = _Scrape(board, store, folder)
             app = App(
                 oci=oci.Face(oci_limits_of(settings)),
                 native=native_api.Face(native_limits_of(settings)),
@@ -155,26 +156,32 @@ def native_limits_of(settings: Settings) -> native_api.Limits:
 
 
 class _Scrape:
-    """Renders `/metrics`."""
+    """Renders `/metrics`; what the disk has left only where there is a data `folder`."""
 
-    def __init__(self, board: Board, store: Store, data: Path) -> None:
+    def __init__(self, board: Board, store: Store, folder: Path | None) -> None:
         self._board = board
         self._store = store
-        self._data = data
+        self._folder = folder
 
     async def render(self) -> tuple[bytes, str]:
         # Late: a server nobody scrapes starts without it.
         from registry.server.exposition import render
         from registry.server.follower_metrics import follower_families
 
-        disk = os.statvfs(self._data)
         database = self._store.core.database
         gauges: dict[str, tuple[str, float]] = {
-            "storage_free_bytes": ("Free on the data folder's file system", disk.f_bavail * disk.f_frsize),
-            "storage_total_bytes": ("Size of that file system", disk.f_blocks * disk.f_frsize),
             "ledger_head": ("Sequence number of the last event", await database.head()),
             "uploads_open": ("Upload sessions that are not complete", await open_uploads(database)),
         }
+        if self._folder is not None:
+            disk = os.statvfs(self._folder)
+            gauges |= {
+                "storage_free_bytes": (
+                    "Free on the data folder's file system",
+                    disk.f_bavail * disk.f_frsize,
+                ),
+                "storage_total_bytes": ("Size of that file system", disk.f_blocks * disk.f_frsize),
+            }
         state = await self._store.upkeep()
         if state.scrub.oldest is not None:
             age = max(state.now - state.scrub.oldest, 0) / _MICROSECONDS

@@ -18,15 +18,21 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from registry.contract.dataplane import DEFAULT_DOMAIN
 from registry.contract.delivery import Sink
 from registry.contract.errors import StoreError
-from registry.server import listen, ownership
-from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_shared
+from registry.server import doctor_database, listen, ownership
+from registry.server.findings import Finding, NoticeError, TroubleError
+from registry.server.folder import (
+    FolderBusyError,
+    FolderUnusableError,
+    database_of,
+    has_folder,
+    lock_shared,
+)
 from registry.server.settings import Settings
 from registry.server.settings_parsing import SettingsError
 from registry.server.storage import key_ring, provider_of
@@ -36,24 +42,10 @@ from registry.server.tls import CertificateError, tls_context
 _GIB = 2**30
 _FEW_FILES = 4096
 _SLOW_FSYNC = 0.02
+
+#: What checks of the folder say where there is none.
+_NO_FOLDER = "this machine keeps nothing: database and content are elsewhere"
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
-
-
-class TroubleError(Exception):
-    """The server cannot work like this; the message says what to do."""
-
-
-class NoticeError(Exception):
-    """The server works, but somebody should know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check: `state` is `ok`, `notice` or `trouble`."""
-
-    name: str
-    state: str
-    text: str
 
 
 #: What means trouble, in words that are fit to be shown.
@@ -115,6 +107,8 @@ def _event_loop(settings: Settings) -> str:
 
 
 def _data_folder(settings: Settings) -> str:
+    if not has_folder(settings):
+        return _NO_FOLDER
     data = settings.server.data.absolute()
     if not data.exists():
         parent = next(parent for parent in data.parents if parent.exists())
@@ -132,6 +126,8 @@ def _data_folder(settings: Settings) -> str:
 
 
 def _lock(settings: Settings) -> str:
+    if not has_folder(settings):
+        return _NO_FOLDER
     if not (settings.server.data / "lock").exists():
         return "nobody has worked on the folder yet"
     lock_shared(settings.server.data).close()
@@ -164,6 +160,8 @@ def _format(settings: Settings) -> str:
 
 
 def _space(settings: Settings) -> str:
+    if not has_folder(settings):
+        return _NO_FOLDER
     disk = os.statvfs(_existing(settings.server.data))
     free = disk.f_bavail * disk.f_frsize
     share = disk.f_bavail / max(1, disk.f_blocks)
@@ -179,6 +177,8 @@ def _space(settings: Settings) -> str:
 
 def _fsync(settings: Settings) -> str:
     """Every acknowledged push waits for the disk, so this is the latency nobody can go below."""
+    if not has_folder(settings):
+        return _NO_FOLDER
     times = []
     with tempfile.TemporaryFile(dir=_existing(settings.server.data)) as file:
         for _ in range(15):
@@ -220,21 +220,6 @@ def _certificate(settings: Settings) -> str:
         return "no TLS here, as set"
     tls_context(settings)
     return f"{server.tls_cert} and its key work together"
-
-
-def _database(settings: Settings) -> str:
-    from registry.control.sql.inspection import schema_of
-
-    found, needed = asyncio.run(schema_of(database_of(settings)))
-    if found is None:
-        return f"schema {needed} will be made with the first start"
-    if found > needed:
-        raise TroubleError(
-            f"schema {found} is newer than this program's {needed}: run a newer artifact-store"
-        )
-    if found < needed:
-        raise NoticeError(f"schema {found} will be migrated to {needed} with the next start; back up first")
-    return f"answers, schema {found}"
 
 
 def _domains(settings: Settings) -> str:
@@ -370,7 +355,8 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "open files": _files,
     "address": _address,
     "certificate": _certificate,
-    "database": _database,
+    "database": doctor_database.schema,
+    "server": doctor_database.server,
     "domains": _domains,
     "keys": _keys,
     "events": _events,

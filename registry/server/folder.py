@@ -7,6 +7,8 @@
     DATA/FORMAT, content, packs, index, keys, staging, quarantine
                           the data plane's, see registry/dataplane/paths.py
 
+A replica, whose database and content are both elsewhere, has none of this and needs no folder.
+
 The kernel drops the lock with its last holder, so a crash leaves nothing to clean up.
 """
 
@@ -53,6 +55,11 @@ class FolderLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def has_folder(settings: Settings) -> bool:
+    """Whether anything of the store lives in the data folder."""
+    return settings.database.url is None or settings.storage.url is None
 
 
 def database_of(settings: Settings) -> str | Path:

@@ -34,7 +34,9 @@ _CHAIN = "the SDK's own chain"
 class Server:
     """The process and its address."""
 
-    data: Path = setting(Path("data"), PATH, "The folder that holds everything. Back up this one.")
+    data: Path = setting(
+        Path("data"), PATH, "The folder that holds everything. Back up this one. Replicas have none."
+    )
     listen: str = setting(
         "127.0.0.1:5000",
         ADDRESS,

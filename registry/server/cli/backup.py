@@ -24,7 +24,7 @@ The copy is consistent and verified, and is a data folder itself: `serve --data 
 backup into the same folder copies only what is new; a folder that holds anything else is refused. The
 settings file is not copied. What is sealed stays sealed, with data keys of its own that the same
 keys.provider wraps: keep that key as long as the backup. A store whose database is a PostgreSQL server is
-backed up with that server's tools.
+backed up with that server's tools and those of its bucket.
 Exit code 0: complete; 1: some content could not be read; 2: could not run.
 
 examples:
@@ -53,6 +53,11 @@ async def _run(args: argparse.Namespace) -> int:
     from registry.server.offline import open_stored
 
     settings = existing(args)
+    if settings.database.url is not None:
+        raise CommandError(
+            "the ledger is in PostgreSQL (database.url): back that database up with its own tools, such as "
+            "pg_dump, and after it the bucket or the data folder that has the content"
+        )
     show = show_count(quiet=args.quiet or args.json)
 
     def progress(done: BackedUp) -> None:

@@ -11,8 +11,9 @@ HELP = """\
 look for what keeps a server from working
 
 Checks Python and its packages, the data folder with its lock, format and permissions, disk space and the
-speed of fsync, the address, the database and its schema, the receivers of events, and the clock. It changes
-nothing. Give it the same settings as `serve`. Trouble makes the exit code 1; a notice does not.
+speed of fsync, the address, the database and its schema, the bucket, the receivers of events, and the clock;
+of a database server also whether it keeps what it acknowledges. It changes nothing of the store. Give it the
+same settings as `serve`. Trouble makes the exit code 1; a notice does not.
 
 examples:
   artifact-store doctor --data ./data

@@ -29,9 +29,10 @@ check every object of a store, also beside a running server
 
 Reads the ledger, the views and every byte, and compares each content with all of its digests. Names each
 fault, and changes nothing but a note of how far it is, for --resume. With --repair it sets corrupt content
-aside so that a push heals it, recounts counters and completes what a crash left; that needs the data folder
-for itself, so stop the server first. With --from it takes missing content from a backup, or from any other
-data folder that has it. A push of the same content heals what is missing; `rebuild` mends views.
+aside so that a push heals it, recounts counters and completes what a crash left; that needs the store for
+itself, so stop the server, or all replicas, first. With --from it takes missing content from a backup, or
+from any other data folder that has it. A push of the same content heals what is missing; `rebuild` mends
+views.
 Exit code 0: no fault, or all mended; 1: faults; 2: the check could not run.
 
 examples:
@@ -73,18 +74,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from registry.server.folder import FolderBusyError, lock_exclusive
+    from registry.server.cli.alone import alone
 
     settings = existing(args)
     if args.sources and not args.repair:
         raise CommandError("--from says where missing content is to be had; it needs --repair")
     if not args.repair:
         return await _check(settings, args)
-    try:
-        with lock_exclusive(settings.server.data, "fsck --repair"):
-            return await _check(settings, args)
-    except FolderBusyError as error:
-        raise CommandError(str(error)) from None
+    async with alone(settings, "fsck --repair"):
+        return await _check(settings, args)
 
 
 @asynccontextmanager

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from registry.server.cli.console import EXIT_FAULT, EXIT_OK, CommandError, add_quiet, counted, print_json
+from registry.server.cli.console import EXIT_FAULT, EXIT_OK, add_quiet, counted, print_json
 from registry.server.cli.options import add_settings
 from registry.server.cli.stored import existing, show_count
 
 HELP = """\
 drop the views of a store and replay its ledger
 
-The ledger of events is the truth; every other table that matters is rebuilt from it, in one transaction: what
-was there stays until the new views are whole. Needs the data folder for itself, so stop the server first.
+The ledger of events is the truth; every other table that matters is rebuilt from it, in one transaction:
+what was there stays until the new views are whole. Needs the store for itself, so stop the server, or all
+replicas, first.
 Exit code 0: rebuilt; 1: rebuilt, but the bytes of a manifest or schema are not there; 2: could not run.
 `fsck` looks at all other bytes.
 
 examples:
   artifact-store rebuild --data ./data
-  artifact-store rebuild --data ./data --json
+  artifact-store rebuild --database postgresql://registry@db/registry --storage s3://artifacts/prod
 """
 
 
@@ -35,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.rebuild import Rebuilt, rebuild
-    from registry.server.folder import FolderBusyError, FolderUnusableError, database_of, lock_exclusive
+    from registry.server.cli.alone import alone
+    from registry.server.folder import database_of
     from registry.server.storage import open_dataplane
 
     settings = existing(args)
@@ -44,15 +46,12 @@ async def _run(args: argparse.Namespace) -> int:
     def progress(done: Rebuilt) -> None:
         show(f"{done.events} events replayed, {done.manifests} manifests read")
 
-    try:
-        with lock_exclusive(settings.server.data, "rebuild"):
-            dataplane = await open_dataplane(settings)
-            try:
-                done = await rebuild(database_of(settings), dataplane, progress)
-            finally:
-                await dataplane.close()
-    except (FolderBusyError, FolderUnusableError) as error:
-        raise CommandError(str(error)) from None
+    async with alone(settings, "rebuild"):
+        dataplane = await open_dataplane(settings)
+        try:
+            done = await rebuild(database_of(settings), dataplane, progress)
+        finally:
+            await dataplane.close()
     if args.json:
         print_json(
             {

@@ -7,13 +7,20 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
 from registry.server.cli.console import CommandError, explain_os_error, print_json
 from registry.server.cli.options import add_settings, load_settings
-from registry.server.folder import FolderBusyError, FolderUnusableError, create_folder, lock_shared
+from registry.server.folder import (
+    FolderBusyError,
+    FolderUnusableError,
+    create_folder,
+    has_folder,
+    lock_shared,
+)
 from registry.server.settings import Settings
 from registry.server.settings_parsing import SettingsError
 from registry.server.tls import CertificateError, tls_context
@@ -27,11 +34,20 @@ run the registry
 Serves the OCI API under /v2/ and the native API under /api/v1/ until SIGTERM or ^C; then requests in flight
 are finished (for --drain at most) and the exit code is 0. A second signal ends it at once. When it can
 answer, it prints one line, `listening on http://HOST:PORT`, on stdout; its log goes to stderr. Servers on one
-machine may share a data folder, as --workers do.
+machine may share a data folder, as --workers do. There are three forms, a flag each, or a variable, or a line
+of the settings file:
+
+  embedded            database and content are files of the data folder; nothing else is needed
+  with a bucket       --storage: content is in an S3-compatible service, the database in the data folder
+  replicas            --storage and --database: any number of servers, none of which has a data folder
+
+and --events sends what happens to NATS or to a webhook in each of them.
 
 examples:
   artifact-store serve                                   127.0.0.1:5000, everything in ./data
   artifact-store serve --data /srv/artifacts --workers 4
+  artifact-store serve --data /srv/artifacts --storage 's3://artifacts?endpoint=https://s3.example.com'
+  artifact-store serve --database postgresql://registry@db/registry --storage s3://artifacts/prod
   artifact-store serve --listen 127.0.0.1:0              any free port; read it from the line
   artifact-store serve --listen 0.0.0.0:5000 --behind-proxy
                                                          only behind a proxy that authenticates
@@ -54,8 +70,11 @@ def run(args: argparse.Namespace) -> int:
             from registry.server.followers import followers_of  # late: most registries have none
 
             followers_of(settings)
-        create_folder(settings.server.data)
-        with lock_shared(settings.server.data), listen.bind(settings.server.listen) as sock:
+        with ExitStack() as held:
+            if has_folder(settings):
+                create_folder(settings.server.data)
+                held.enter_context(lock_shared(settings.server.data))
+            sock = held.enter_context(listen.bind(settings.server.listen))
             url = listen.url_of(sock, tls=settings.server.tls_cert is not None)
 
             def ready() -> None:

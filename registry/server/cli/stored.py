@@ -20,7 +20,10 @@ def existing(args: argparse.Namespace) -> Settings:
     settings = load_settings(args).settings
     database = database_of(settings)
     if not isinstance(database, str) and not database.exists():
-        raise CommandError(f"{settings.server.data} holds no store; name the data folder with --data")
+        raise CommandError(
+            f"{settings.server.data} holds no store; name the data folder with --data, or the database with "
+            "--database"
+        )
     return settings
 
 

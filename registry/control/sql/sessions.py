@@ -1,0 +1,76 @@
+"""A PostgreSQL server asked about itself, and who of us is connected: for `doctor` and offline commands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from registry.control.sql.opening import open_offline
+
+#: What our servers and commands call themselves there.
+_NAME = "artifact-store"
+
+_AT_WORK = text("""
+SELECT coalesce(host(client_addr), 'this machine') AS place, count(*) AS connections FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = :name AND pid <> pg_backend_pid()
+GROUP BY place
+""")
+_STATE = text("""
+SELECT current_setting('server_version') AS version, current_setting('synchronous_commit') AS commit,
+    current_setting('fsync') AS fsync, current_setting('max_connections')::int AS connections,
+    pg_is_in_recovery() AS standby, extract(epoch FROM clock_timestamp()) AS time
+""")
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """How a server is set up. `ahead` is how many seconds its clock is before ours, `round_trip` the shortest
+    of some, in seconds; `connections` are those it takes from everybody."""
+
+    version: str
+    durable: bool
+    standby: bool
+    connections: int
+    ahead: float
+    round_trip: float
+
+
+async def at_work(url: str) -> dict[str, int]:
+    """Where servers and commands are that have the database open, and how many connections each has.
+
+    Raises StoreError.
+    """
+    async with open_offline(url) as offline:
+        return await offline.run(_at_work)
+
+
+async def state_of(url: str) -> ServerState:
+    """The server's own word. Raises StoreError."""
+    async with open_offline(url) as offline:
+        return await offline.run(_state)
+
+
+def _at_work(connection: Connection) -> dict[str, int]:
+    return {row.place: row.connections for row in connection.execute(_AT_WORK, {"name": _NAME})}
+
+
+def _state(connection: Connection) -> ServerState:
+    round_trip, ahead = float("inf"), 0.0
+    for _ in range(_ROUNDS):
+        begun = time.time()
+        row = connection.execute(_STATE).one()
+        taken = time.time() - begun
+        if taken < round_trip:
+            round_trip, ahead = taken, float(row.time) - begun - taken / 2
+    return ServerState(
+        version=row.version.partition(" ")[0],
+        # `local` waits for our disk and not for standbys; what is weaker loses what was acknowledged.
+        durable=row.commit != "off" and row.fsync == "on",
+        standby=row.standby,
+        connections=row.connections,
+        ahead=ahead,
+        round_trip=round_trip,
+    )
