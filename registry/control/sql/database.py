@@ -130,18 +130,22 @@ class Outcome:
             self.pending.done.set_result(self.result)
 
 
-def run_batch(connection: Connection, batch: Sequence[Pending], clock: Clock) -> list[Outcome]:
-    """Run the mutations of `batch` one after another inside the transaction that `connection` has begun.
-
-    The head row is read first and locked where the engine has row locks, so that `seq` is gapless in the
-    order of commits. Each mutation has a savepoint, unless it is alone: then the whole transaction is its
-    own to undo. A fault of the database itself passes through: then the caller rolls back and `fail` tells
-    everyone.
-    """
+def lock_head(connection: Connection) -> Head:
+    """The head row, read and locked where the engine has row locks, so that `seq` is gapless in the order of
+    commits. The first statement of a transaction that writes."""
     row = first(connection, _LOCK_HEAD[connection.dialect.name])
     if row is None:
         raise LookupError("the ledger has no head")
-    head = Head(row[0], row[1])
+    return Head(row[0], row[1])
+
+
+def run_batch(connection: Connection, head: Head, batch: Sequence[Pending], clock: Clock) -> list[Outcome]:
+    """Run the mutations of `batch` one after another inside the transaction that has locked the `head`.
+
+    Each mutation has a savepoint, unless it is alone: then the whole transaction is its own to undo. A fault
+    of the database itself passes through: then the caller rolls back and `fail` tells everyone.
+    """
+    before = head.seq
     usage = UsageDeltas()
     alone = len(batch) == 1
     outcomes = [_run_one(connection, pending, head, clock.now(), usage, alone=alone) for pending in batch]
@@ -149,7 +153,7 @@ def run_batch(connection: Connection, batch: Sequence[Pending], clock: Clock) ->
         connection.rollback()
         return outcomes
     usage.write(connection)
-    if head.seq != row[0]:
+    if head.seq != before:
         run(connection, _SET_HEAD, seq=head.seq, time=head.time)
     return outcomes
 

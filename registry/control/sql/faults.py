@@ -28,8 +28,13 @@ _PASSING_SQLITE = {
 }
 _DAMAGED_SQLITE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
-#: Connection, resources, rolled back for others' sake, shut down by an operator, lock not available.
-_PASSING_POSTGRESQL = ("08", "40", "53", "57", "55P03")
+#: Connection, resources, rolled back for others' sake, shut down by an operator, lock not available, idle for
+#: too long in a transaction, read-only as a standby is and a primary while it is taken over, trouble of the
+#: system below.
+_PASSING_POSTGRESQL = ("08", "40", "53", "57", "55P03", "25P03", "25P04", "25006", "58")
+#: Those after which another connection may do what this one does not. The server tells of them before it
+#: closes the connection, if it does.
+_ENDING_POSTGRESQL = ("08", "57P", "25P03", "25P04", "25006")
 _DISK_FULL = "53100"
 _DAMAGED_POSTGRESQL = ("XX001", "XX002")
 
@@ -51,6 +56,17 @@ def translate(error: BaseException) -> StoreError:
 def loses_transaction(error: BaseException) -> bool:
     """Whether the engine failed rather than one statement: nothing of the transaction can be kept."""
     return _is_foreign(error) and (_kind(error) is not ErrorKind.INTERNAL or _is_damaged(_raw(error)))
+
+
+def lost_connection(error: BaseException) -> bool:
+    """Whether PostgreSQL's connection is of no use any more, and another one may do what it did not."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    raw = _raw(error)
+    state = _sqlstate(raw)
+    if state is None:
+        return "connection is closed" in str(raw)
+    return state.startswith(_ENDING_POSTGRESQL)
 
 
 def declared(error: Exception) -> Exception:

@@ -29,9 +29,9 @@ async def schema_of(where: str | Path) -> tuple[str | None, str]:
     try:
         if isinstance(where, Path):
             return await asyncio.to_thread(_sqlite, where), migrate.CURRENT
-        from registry.control.sql import postgres  # late, as everywhere
+        from registry.control.sql import postgres_engine  # late, as everywhere
 
-        engine = postgres.open_async_engine(where)
+        engine = postgres_engine.open_async_engine(where)
         try:
             async with engine.connect() as connection:
                 return await connection.run_sync(migrate.version_of), migrate.CURRENT
@@ -61,9 +61,9 @@ async def _rows(where: str | Path, statement: str) -> list[tuple[Any, ...]]:
     try:
         if isinstance(where, Path):
             return await asyncio.to_thread(_sqlite_rows, where, statement)
-        from registry.control.sql import postgres  # late, as everywhere
+        from registry.control.sql import postgres_engine  # late, as everywhere
 
-        engine = postgres.open_async_engine(where)
+        engine = postgres_engine.open_async_engine(where)
         try:
             async with engine.connect() as connection:
                 return [tuple(row) for row in await connection.execute(text(statement))]

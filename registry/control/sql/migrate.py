@@ -95,9 +95,9 @@ def migrate_sqlite(path: Path) -> bool:
 
 async def migrate_postgres(url: str) -> bool:
     """Upgrade the database at `url`; replicas that start together take turns."""
-    from registry.control.sql import postgres  # late: an embedded store starts without it
+    from registry.control.sql import postgres_engine  # late: an embedded store starts without it
 
-    engine = postgres.open_async_engine(url)
+    engine = postgres_engine.open_async_engine(url)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -108,9 +108,9 @@ async def migrate_postgres(url: str) -> bool:
 
 async def prepare_postgres(url: str) -> None:
     """Make the schema in an empty database; raises StoreError UNAVAILABLE when it is another version's."""
-    from registry.control.sql import postgres  # late: an embedded store starts without it
+    from registry.control.sql import postgres_engine  # late: an embedded store starts without it
 
-    engine = postgres.open_async_engine(url)
+    engine = postgres_engine.open_async_engine(url)
     try:
         async with engine.connect() as connection:
             found = await connection.run_sync(version_of)

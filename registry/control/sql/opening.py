@@ -66,9 +66,9 @@ class Offline:
 async def open_offline(where: str | Path) -> AsyncIterator[Offline]:
     """Begin a transaction on an existing database; it commits when the block ends well. Raises StoreError."""
     if str(where).startswith(POSTGRESQL):
-        from registry.control.sql import postgres
+        from registry.control.sql import postgres_engine
 
-        engine = postgres.open_async_engine(str(where))
+        engine = postgres_engine.open_async_engine(str(where))
     else:
         engine = sqlite.open_async_engine(Path(where))
     try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
@@ -20,11 +21,14 @@ from registry.control.sql.database import (
     Pending,
     fail,
     ignore_batch,
+    lock_head,
     run_batch,
 )
-from registry.control.sql.faults import translate
+from registry.control.sql.faults import lost_connection, translate
+from registry.control.sql.postgres_engine import CONNECTIONS, Patience, Pool, open_async_engine
+from registry.control.sql.silence import Watch
 from registry.control.sql.statements import Row, first, rows
-from registry.control.sql.transaction import Transaction
+from registry.control.sql.transaction import Head, Transaction
 
 T = TypeVar("T")
 
@@ -33,13 +37,25 @@ _HEAD = "SELECT seq FROM ledger_head"
 
 
 class PostgresDatabase:
-    """A database server, by a `postgresql+asyncpg://` URL. The schema must be there."""
+    """A database server, by a `postgresql://` URL. The schema must be there."""
 
-    def __init__(self, url: str, clock: Clock, on_batch: OnBatch = ignore_batch) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        on_batch: OnBatch = ignore_batch,
+        *,
+        connections: int = CONNECTIONS,
+        patience: Patience | None = None,
+    ) -> None:
         self._url = url
         self._clock = clock
         self._on_batch = on_batch
-        self._engine = open_async_engine(url)
+        patience = patience or Patience()
+        self._pool = Pool(url, patience, connections)
+        self._engine = self._pool.engine
+        self._prover = open_async_engine(url)
+        self._watch = Watch(self._prove, patience.silence)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
         #: One statement is a snapshot of its own: no transaction, no round trips for it.
         self._hot = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -71,12 +87,22 @@ class PostgresDatabase:
 
     async def _query(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
         try:
-            async with engine.connect() as connection:
-                return await connection.run_sync(query)
+            async with self._watch.over():
+                try:
+                    return await self._read(engine, query)
+                except Exception as error:
+                    if not lost_connection(error):
+                        raise
+                # It died while it was idle, and so may all others have: they are not used again.
+                return await self._read(engine, query)
         except StoreError:
             raise
         except Exception as error:
             raise translate(error) from error
+
+    async def _read(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
+        async with self._pool.connected(engine) as connection:
+            return await connection.run_sync(query)
 
     async def head(self) -> int:
         row = await self.fetch_one(_HEAD, {})
@@ -99,7 +125,8 @@ class PostgresDatabase:
         self._closing = True
         self._queue.put_nowait(None)
         await self._writer
-        await self._engine.dispose()
+        await self._watch.close()
+        await self._pool.close()
 
     async def _write_loop(self) -> None:
         closing = False
@@ -119,15 +146,37 @@ class PostgresDatabase:
 
     async def _commit(self, batch: list[Pending]) -> list[Outcome]:
         try:
-            async with self._engine.begin() as connection:
-                outcomes = await connection.run_sync(run_batch, batch, self._clock)
+            async with self._watch.over(), self._at_head() as (connection, head):
+                outcomes = await connection.run_sync(run_batch, head, batch, self._clock)
             self._on_batch(len(batch))
             return outcomes
         except Exception as error:
             _LOG.error("a batch of %d mutations was rolled back: %s", len(batch), error)
             return fail(batch, error)
 
+    @asynccontextmanager
+    async def _at_head(self) -> AsyncIterator[tuple[AsyncConnection, Head]]:
+        """A transaction that has locked the head row; it commits when the block ends well."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection, head = await self._lock_head(stack)
+            except Exception as error:
+                if not lost_connection(error):
+                    raise
+                # It died while it was idle, and nothing was done on it.
+                connection, head = await self._lock_head(stack)
+            yield connection, head
+            await connection.commit()
 
-def open_async_engine(url: str) -> AsyncEngine:
-    """An engine whose reads see every commit that came before them."""
-    return create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+    async def _lock_head(self, stack: AsyncExitStack) -> tuple[AsyncConnection, Head]:
+        """Begin a transaction, which `stack` ends."""
+        async with AsyncExitStack() as trying:
+            connection = await trying.enter_async_context(self._pool.connected(self._engine))
+            await connection.begin()
+            head = await connection.run_sync(lock_head)
+            stack.push_async_exit(trying.pop_all())
+        return connection, head
+
+    async def _prove(self) -> None:
+        async with self._prover.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")

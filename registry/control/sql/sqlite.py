@@ -34,6 +34,7 @@ from registry.control.sql.database import (
     Pending,
     fail,
     ignore_batch,
+    lock_head,
     run_batch,
 )
 from registry.control.sql.faults import translate
@@ -164,7 +165,7 @@ class SqliteDatabase:
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             with connection.begin():
-                outcomes = run_batch(connection, batch, self._clock)
+                outcomes = run_batch(connection, lock_head(connection), batch, self._clock)
             self._on_batch(len(batch))
             return outcomes
         except Exception as error:

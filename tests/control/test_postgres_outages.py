@@ -1,0 +1,188 @@
+"""A PostgreSQL server that is cut off, restarted, busy, read-only, or waits for a process that sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sqlalchemy import text
+
+from registry.contract.errors import ErrorKind, StoreError
+from registry.control.core import SystemClock
+from registry.control.sql import progress
+from registry.control.sql.opening import open_offline
+from registry.control.sql.postgres import PostgresDatabase
+from registry.control.sql.postgres_engine import Patience
+from registry.control.sql.transaction import Transaction
+from tests.control.servers import PostgresServer
+from tests.faults.cable import Cable
+
+pytestmark = pytest.mark.slow
+
+#: Seconds, so that a test need not wait for what waits in earnest.
+SOON = Patience(connect=0.5, silence=0.4, idle=0.5, lock=1.5, pool=0.5)
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    """A fresh database, without a cable between."""
+    return postgres.new_database()
+
+
+@pytest.fixture
+def cable(url: str) -> Iterator[Cable]:
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    made = Cable(Path(folder) / ".s.PGSQL.5432")
+    yield made
+    made.close()
+
+
+@asynccontextmanager
+async def opened(url: str, cable: Cable | None = None, **more: Any) -> AsyncIterator[PostgresDatabase]:
+    if cable is not None:
+        url = f"postgresql+asyncpg://postgres@127.0.0.1:{cable.port}{urlsplit(url).path}"
+    database = PostgresDatabase(url, SystemClock(), patience=SOON, **more)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def put(database: PostgresDatabase, number: int) -> None:
+    def change(tx: Transaction) -> None:
+        progress.save(tx.connection, "test", {"number": number})
+
+    await database.write("somebody", change)
+
+
+async def get(database: PostgresDatabase) -> int:
+    found = await database.read(lambda connection: progress.load(connection, "test"))
+    return int(found["number"])
+
+
+async def run(url: str, statement: str) -> None:
+    """In a transaction of its own."""
+    async with open_offline(url) as offline:
+        await offline.run(lambda connection: connection.execute(text(statement)))
+
+
+@asynccontextmanager
+async def unavailable_within(seconds: float) -> AsyncIterator[None]:
+    begun = time.monotonic()
+    with pytest.raises(StoreError) as caught:
+        yield
+    assert caught.value.kind is ErrorKind.UNAVAILABLE, caught.value
+    assert caught.value.detail["retry_after"]
+    assert time.monotonic() - begun < seconds
+
+
+async def test_a_cut_is_noticed_and_over_when_it_is_mended(url: str, cable: Cable) -> None:
+    async with opened(url, cable) as database:
+        await put(database, 1)
+        cable.cut()
+        for _ in range(2):  # on a connection that was there, and on a new one
+            async with unavailable_within(5):
+                await database.head()
+            async with unavailable_within(5):
+                await get(database)
+            async with unavailable_within(5):
+                await put(database, 2)
+        cable.mend()
+        assert await get(database) == 1
+        await put(database, 3)
+        assert await get(database) == 3
+
+
+async def test_long_work_is_not_taken_for_silence(url: str) -> None:
+    async with opened(url) as database:
+        rows = await database.fetch("SELECT 1, pg_sleep(2)", {})
+        assert rows[0][0] == 1
+
+
+async def test_nobody_hears_of_connections_that_died_while_they_were_idle(url: str, cable: Cable) -> None:
+    async with opened(url, cable) as database:
+        await put(database, 1)
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.1)", {}) for _ in range(4)))
+        cable.snap()
+        assert await get(database) == 1
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.1)", {}) for _ in range(4)))
+        cable.snap()
+        await put(database, 2)
+        await run(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        await put(database, 3)
+        assert await get(database) == 3
+
+
+async def test_a_sleeper_costs_the_other_writers_time_and_no_error(url: str) -> None:
+    asleep = threading.Event()
+    outcome: list[StoreError] = []
+
+    async def doze() -> None:
+        def change(tx: Transaction) -> None:
+            progress.save(tx.connection, "test", {"number": 1})
+            asleep.set()
+            time.sleep(2)
+            progress.save(tx.connection, "other", {"number": 1})
+
+        async with opened(url) as sleeper:
+            try:
+                await sleeper.write("sleeper", change)
+            except StoreError as error:
+                outcome.append(error)
+            await put(sleeper, 3)
+
+    async with opened(url) as database:
+        thread = threading.Thread(target=lambda: asyncio.run(doze()))
+        thread.start()
+        await asyncio.to_thread(asleep.wait)
+        begun = time.monotonic()
+        await put(database, 2)
+        assert time.monotonic() - begun < 1.5
+        await asyncio.to_thread(thread.join)
+        assert [error.kind for error in outcome] == [ErrorKind.UNAVAILABLE]
+        assert await get(database) == 3
+        assert await database.read(lambda connection: progress.load(connection, "other")) == {}
+
+
+async def test_a_foreign_lock_is_not_waited_for_without_end(url: str) -> None:
+    async with opened(url) as database:
+        await put(database, 1)
+        async with open_offline(url) as foreign:
+            await foreign.run(lambda connection: connection.execute(text("LOCK TABLE ledger_head")))
+            async with unavailable_within(3):
+                await put(database, 2)
+        await put(database, 3)
+        assert await get(database) == 3
+
+
+async def test_a_server_that_only_reads_is_left_for_one_that_writes(url: str, cable: Cable) -> None:
+    name = urlsplit(url).path.strip("/")
+    async with opened(url, cable) as database:
+        await put(database, 1)
+        await run(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        cable.snap()
+        assert await get(database) == 1
+        async with unavailable_within(3):
+            await put(database, 2)
+        await run(url.replace(name, "postgres"), f"ALTER DATABASE {name} RESET ALL")
+        await put(database, 3)
+        assert await get(database) == 3
+
+
+async def test_more_work_than_connections_waits_for_a_while(url: str) -> None:
+    async with opened(url, connections=2) as database:
+        quick = [database.fetch("SELECT pg_sleep(0.1)", {}) for _ in range(6)]
+        await asyncio.gather(*quick)
+        slow = [asyncio.create_task(database.fetch("SELECT pg_sleep(1.5)", {})) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        async with unavailable_within(1):
+            await database.head()
+        await asyncio.gather(*slow)
+        await put(database, 1)
