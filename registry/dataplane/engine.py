@@ -7,8 +7,9 @@ drivers/staging.py. The engine adds digests, claims, and the contract's errors.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from registry.contract.dataplane import (
     Packing,
     Place,
     RestoreStatus,
+    RetrievalTier,
     Rewritten,
     Stage,
     StageStatus,
@@ -42,8 +44,10 @@ from registry.dataplane.drivers.port import (
     ObjectKey,
     OpenObject,
     Piece,
+    Restoring,
     StageInfo,
     StageKey,
+    Standing,
 )
 from registry.dataplane.failures import Translated, no_such_place, offset_mismatch
 from registry.dataplane.hashing import RunningHashes, absorb, fault_of, hash_all
@@ -54,6 +58,9 @@ from registry.dataplane.settings import DataPlaneSettings
 from registry.dataplane.workers import Workers
 
 T = TypeVar("T")
+
+#: Tiers that give their bytes at once.
+AT_ONCE = frozenset({RetrievalTier.HOT, RetrievalTier.WARM})
 
 #: Seconds between two tries to take a stage that another process holds.
 _RETRY = 0.02
@@ -117,11 +124,14 @@ class Engine:
         place: Place,
         jobs: Maintenance | None = None,
         remote: Remote | None = None,
+        restoring: Restoring | None = None,
     ) -> None:
-        """`jobs` pack and rewrite; without, all blobs stay whole. `remote` is for a medium over a network."""
+        """`jobs` pack and rewrite; without, all blobs stay whole. `remote` is for a medium over a network,
+        `restoring` for one that does not have everything at hand."""
         self._driver = driver
         self._jobs = jobs
         self._remote = remote
+        self._restoring = restoring
         self._workers = workers
         self._settings = settings
         self._place = place
@@ -180,6 +190,22 @@ class Engine:
                 self._running.forget(key)
                 return content
 
+    async def receive(self, domain: DomainId, address: Digest, body: AsyncIterable[bytes]) -> int:
+        """Take a copy of content from another place and return its size; DIGEST_MISMATCH for other bytes.
+
+        What came is read back from the medium and hashed before it gets its address. Raises as `append` and
+        `commit`, and leaves nothing behind where it can.
+        """
+        stage = Stage(domain, str(uuid.uuid4()))
+        try:
+            await self.append(stage, 0, body)
+            self._running.forget(stage_key(stage))
+            return (await self.commit(stage, address)).size
+        except BaseException:
+            with suppress(StoreError):
+                await self.discard(stage)
+            raise
+
     async def discard(self, stage: Stage) -> None:
         key = stage_key(stage)
         with self._changing():
@@ -208,7 +234,7 @@ class Engine:
 
     async def read(
         self, domain: DomainId, address: Digest, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         with Translated():
             blob = await self._open(domain, address)
         try:
@@ -315,11 +341,21 @@ class Engine:
 
     async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
         await self.size(domain, address)
-        return (Location(self._place.name, self._place.tier),)
+        standing = Standing(RestoreStatus.AVAILABLE)
+        if self._restoring is not None:
+            with Translated():
+                standing = await self._restoring.standing(object_key(domain, address))
+        # Of what gives its bytes at once nobody expects a restore; of the rest one wants to know.
+        here = standing.status is RestoreStatus.AVAILABLE and self._place.tier in AT_ONCE
+        status = None if here else standing.status
+        return (Location(self._place.name, self._place.tier, status, standing.until),)
 
     async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
         await self.size(domain, address)
-        return RestoreStatus.AVAILABLE
+        if self._restoring is None:
+            return RestoreStatus.AVAILABLE
+        with self._changing():
+            return await self._restoring.restore(object_key(domain, address))
 
     async def copy(self, domain: DomainId, address: Digest, to: str) -> int:
         self._check_place(to)

@@ -8,6 +8,7 @@ from types import TracebackType
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.claims import busy
 from registry.dataplane.drivers.port import (
+    Away,
     Busy,
     Corrupt,
     DriverError,
@@ -22,6 +23,8 @@ from registry.dataplane.drivers.port import (
 
 #: Seconds after which a client may try again when the medium cannot now.
 RETRY_AFTER = 5
+#: The same for bytes that have to be restored, which takes from minutes to days.
+_RESTORED_AFTER = 60
 
 
 def offset_mismatch(length: int) -> StoreError:
@@ -40,7 +43,7 @@ def no_such_place(name: str, known: Iterable[str]) -> StoreError:
 
 def store_error(error: DriverError) -> StoreError:
     """The one place where driver errors become `StoreError`s."""
-    if isinstance(error, Missing | Corrupt | Erased):
+    if isinstance(error, Missing | Corrupt | Erased | Away):
         return _unreadable(error)
     if isinstance(error, Refused | Busy):
         return _in_the_way(error)
@@ -71,7 +74,13 @@ def _in_the_way(error: Refused | Busy) -> StoreError:
     return busy()
 
 
-def _unreadable(error: Missing | Corrupt | Erased) -> StoreError:
+def _unreadable(error: Missing | Corrupt | Erased | Away) -> StoreError:
+    if isinstance(error, Away):
+        return StoreError(
+            ErrorKind.RESTORE_REQUIRED,
+            f"that content is not at hand: ask for its restore, then read again ({error})",
+            detail={"retry_after": _RESTORED_AFTER},
+        )
     if isinstance(error, Erased):
         return StoreError(ErrorKind.ERASED, f"that content was erased ({error})")
     if isinstance(error, Missing):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from registry.contract.dataplane import DomainId
+from registry.contract.dataplane import DomainId, RestoreStatus
 
 #: No single read or write is larger, in bytes: larger ones leave the CPU's cache and cost double.
 LARGEST_PIECE = 1 << 20
@@ -46,6 +46,10 @@ class Permanent(DriverError):  # noqa: N818 - the port's own words
 
 class Corrupt(DriverError):  # noqa: N818 - the port's own words
     """What the medium holds there is surely not what was stored: the bytes are held back."""
+
+
+class Away(DriverError):  # noqa: N818 - the port's own words
+    """The medium holds it, and cannot give it before somebody has asked for its restore."""
 
 
 class Erased(DriverError):  # noqa: N818 - the port's own words
@@ -96,6 +100,14 @@ class StageKey(NamedTuple):
 
     domain: DomainId
     id: str
+
+
+class Standing(NamedTuple):
+    """Whether an object is at hand: it is when `status` is AVAILABLE, until that moment (microseconds since
+    the epoch; None for ever, or for as long as nobody knows). None: it is away, and nobody asked for it."""
+
+    status: RestoreStatus | None
+    until: int | None = None
 
 
 class Usage(NamedTuple):
@@ -206,7 +218,7 @@ class Driver(Protocol):
         ...
 
     async def open(self, key: ObjectKey) -> OpenObject:
-        """Open for reading. Raises Missing, and Corrupt for what cannot be opened because of it."""
+        """Open for reading. Raises Missing, Away, and Corrupt for what cannot be opened because of it."""
         ...
 
     async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
@@ -228,7 +240,7 @@ class Driver(Protocol):
         """Move what is held under `key` without having its BLAKE3 to `to`, durably, replacing what is there.
 
         What is sound stays, also when it comes while this looks: of two who found an object corrupt, the
-        second must not take what a push brought after the first. Raises Missing.
+        second must not take what a push brought after the first. Raises Missing, Away.
         """
         ...
 
@@ -270,4 +282,19 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Let go of everything. Nothing else is called afterwards. Idempotent."""
+        ...
+
+
+class Restoring(Protocol):
+    """What a medium can do besides that does not have everything at hand. It raises DriverErrors."""
+
+    async def standing(self, key: ObjectKey) -> Standing:
+        """Whether the object is at hand, asked anew. Raises Missing."""
+        ...
+
+    async def restore(self, key: ObjectKey) -> RestoreStatus:
+        """Have it brought; AVAILABLE when it is at hand, and it stays so from now for as long as is set.
+
+        May be asked again while it is under way. Raises Missing.
+        """
         ...

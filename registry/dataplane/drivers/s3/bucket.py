@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -35,7 +36,8 @@ from botocore.utils import get_environ_proxies
 from registry.dataplane.drivers.port import Permanent, Transient
 from registry.dataplane.drivers.s3.backoff import Backoff
 from registry.dataplane.drivers.s3.settings import S3Settings
-from registry.dataplane.drivers.s3.trouble import NotThereError, judge
+from registry.dataplane.drivers.s3.standing import standing_of
+from registry.dataplane.drivers.s3.trouble import NotThereError, RestoringError, judge
 from registry.dataplane.drivers.s3.values import Body, Head, Listed, Signed, Source, Unfinished, Version
 
 #: Seconds until a connection must be there, and until the next byte of an answer must come.
@@ -124,6 +126,7 @@ class Bucket:
             writer=answer.get("Metadata", {}).get("writer"),
             held=held,
             held_until=until,
+            standing=standing_of(answer.get("StorageClass"), answer.get("Restore")),
         )
 
     async def get(
@@ -155,6 +158,22 @@ class Bucket:
         """
         chosen = {"VersionId": version} if version else {}
         await self._call("delete_object", Key=key, **chosen, **({"IfMatch": etag} if etag else {}))
+
+    async def restore(self, key: str) -> bool:
+        """Ask for a copy that can be read for `restore_days`, or for longer than so far.
+
+        True when it is there already, which was prolonged; False while it is under way. Raises NotThereError.
+        """
+        tier = {"Tier": self._settings.restore_tier}
+        try:
+            answer = await self._call(
+                "restore_object",
+                Key=key,
+                RestoreRequest={"Days": self._settings.restore_days, "GlacierJobParameters": tier},
+            )
+        except RestoringError:
+            return False
+        return int(answer["ResponseMetadata"]["HTTPStatusCode"]) == HTTPStatus.OK
 
     async def sign_deletion(self, key: str, version: str | None, seconds: int) -> Signed:
         """A deletion that the service takes for so long, to be sent by `send_deletion`."""

@@ -16,9 +16,10 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from itertools import groupby
 
-from registry.contract.dataplane import DomainId
+from registry.contract.dataplane import DomainId, RestoreStatus
 from registry.dataplane.drivers.port import (
     Area,
+    Away,
     Busy,
     DriverError,
     Hold,
@@ -31,6 +32,7 @@ from registry.dataplane.drivers.port import (
     Pieces,
     StageInfo,
     StageKey,
+    Standing,
     Usage,
 )
 from registry.dataplane.drivers.s3.bodies import body_of
@@ -68,7 +70,7 @@ _Delete = Callable[[str, str | None], Awaitable[None]]
 
 
 class S3Driver:
-    """A `Driver`, and the engine's `Remote`. `open_driver` (opening.py) makes it."""
+    """A `Driver`, and the engine's `Remote` and `Restoring`. `open_driver` (opening.py) makes it."""
 
     def __init__(
         self,
@@ -125,7 +127,11 @@ class S3Driver:
 
     async def open(self, key: ObjectKey) -> OpenObject:
         name = self._keys.object(key)
-        head = self._seen.get(name) or await self._head(key)
+        head = self._seen.get(name)
+        if head is None or not _at_hand(head):  # which may have changed since
+            head = await self._head(key)
+        if not _at_hand(head):
+            raise Away("its storage class is one that has to be restored")
         return S3Object(self._bucket, name, head.size, head.etag, lambda: self._head(key))
 
     async def delete(self, key: ObjectKey, permit: str | None = None) -> int:
@@ -147,6 +153,8 @@ class S3Driver:
     async def _set_aside(self, key: ObjectKey, to: ObjectKey) -> None:
         async with self._setting_aside:
             name, head = self._keys.object(key), await self._head(key)
+            if not _at_hand(head):
+                raise Away("its storage class is one that has to be restored")
             found = S3Object(self._bucket, name, head.size, head.etag)
             try:
                 if await fault_of(self._workers, found, key.hex) is None:
@@ -275,9 +283,30 @@ class S3Driver:
         """A presigned URL for an object that is large enough; see `DataPlane.link`."""
         least = self._settings.redirect_bytes
         name = self._keys.object(key)
-        if least is None or (self._seen.get(name) or await self._head(key)).size < least:
+        if least is None:
+            return None
+        head = self._seen.get(name) or await self._head(key)
+        if head.size < least or not _at_hand(head):
             return None
         return await self._bucket.url(name, self._settings.redirect_for)
+
+    async def standing(self, key: ObjectKey) -> Standing:
+        """See `Restoring.standing`."""
+        return (await self._head(key)).standing
+
+    async def restore(self, key: ObjectKey) -> RestoreStatus:
+        """See `Restoring.restore`."""
+        name, head = self._keys.object(key), await self._head(key)
+        if _at_hand(head) and head.standing.until is None:  # of a class that needs none
+            return RestoreStatus.AVAILABLE
+        if head.standing.status is RestoreStatus.ONGOING:
+            return RestoreStatus.ONGOING
+        self._seen.forget(name)
+        try:
+            there = await self._bucket.restore(name)
+        except NotThereError:
+            raise Missing("no such object") from None
+        return RestoreStatus.AVAILABLE if there or _at_hand(head) else RestoreStatus.REQUESTED
 
     async def reap(self, before: int) -> int:
         """Abort multipart uploads begun before then (microseconds since the epoch); see `DataPlane.reap`."""
@@ -379,3 +408,7 @@ class S3Driver:
 
     def _let_go(self, stage: StageKey) -> None:
         self._holds.pop(stage, None)
+
+
+def _at_hand(head: Head) -> bool:
+    return head.standing.status is RestoreStatus.AVAILABLE

@@ -37,6 +37,12 @@ class S3Settings:
     storage_class: str | None = None
     """Of content; uploads under way stay in the bucket's default, since they are gone in a moment."""
 
+    restore_days: int = 7
+    """How long a restored copy stays, where the storage class has objects restored first."""
+
+    restore_tier: str = "Standard"
+    """How fast, and for how much money: `Expedited`, `Standard` or `Bulk`."""
+
     sse: str | None = None
     """`AES256` (SSE-S3) or `aws:kms` (SSE-KMS); None leaves it to the bucket."""
 

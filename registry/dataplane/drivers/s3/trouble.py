@@ -6,7 +6,7 @@ needs to be sure looks at the store's FORMAT object (driver.py).
 
 from __future__ import annotations
 
-from registry.dataplane.drivers.port import DriverError, Full, Permanent, Transient
+from registry.dataplane.drivers.port import Away, DriverError, Full, Permanent, Transient
 
 
 class NotThereError(Exception):
@@ -23,6 +23,10 @@ class ConditionError(Exception):
 
 class UnsupportedError(Exception):
     """501: the service does not know what was asked for."""
+
+
+class RestoringError(Exception):
+    """409: a restore is under way already."""
 
 
 class EmptyRangeError(Exception):
@@ -56,18 +60,25 @@ _HELP = {
 }
 
 
+#: Answers that are no failures, by code and by status.
+_CONDITIONS: tuple[tuple[type[Exception], frozenset[str], frozenset[int]], ...] = (
+    (UploadGoneError, frozenset({"NoSuchUpload"}), frozenset()),
+    (RestoringError, frozenset({"RestoreAlreadyInProgress"}), frozenset()),
+    (ConditionError, frozenset({"PreconditionFailed"}), frozenset({412})),
+    (UnsupportedError, frozenset({"NotImplemented"}), frozenset({501})),
+    (EmptyRangeError, frozenset({"InvalidRange"}), frozenset({416})),
+)
+
+
 def judge(operation: str, status: int, code: str) -> Exception:
     """The exception for an error answer of `operation`, an API name such as `PutObject`."""
-    if code == "NoSuchUpload":
-        return UploadGoneError(code)
+    if code == "InvalidObjectState" and operation == "GetObject":
+        return Away("its storage class is one that has to be restored")
+    for kind, codes, statuses in _CONDITIONS:
+        if code in codes or status in statuses:
+            return kind(f"{operation}: {code}")
     if code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound", "NoSuchVersion")):
         return NotThereError(code)
-    if status == 412 or code == "PreconditionFailed":
-        return ConditionError(code)
-    if status == 501 or code == "NotImplemented":
-        return UnsupportedError(f"{operation}: {code}")
-    if status == 416 or code == "InvalidRange":
-        return EmptyRangeError(code)
     return _error(operation, status, code)
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from io import BytesIO
 from typing import NamedTuple
 
+from registry.dataplane.drivers.port import Standing
+
 
 class Body(NamedTuple):
     """Bytes to send: `data` is sent from its beginning, and `crc32` is the checksum of all of it."""
@@ -31,6 +33,8 @@ class Head:
     held: str | None
     """Why Object Lock keeps it, in words; None when it does not."""
     held_until: datetime | None
+    standing: Standing
+    """Whether it can be read, by its storage class and what was restored."""
 
 
 class Signed(NamedTuple):
