@@ -35,6 +35,10 @@ def offset_mismatch(length: int) -> StoreError:
     )
 
 
+def absent() -> StoreError:
+    return StoreError(ErrorKind.CONTENT_UNKNOWN, "this store does not hold that content")
+
+
 def no_such_place(name: str, known: Iterable[str]) -> StoreError:
     return StoreError(
         ErrorKind.BAD_REQUEST, f"there is no location {name}; there are {', '.join(sorted(known))}"
@@ -84,7 +88,7 @@ def _unreadable(error: Missing | Corrupt | Erased | Away) -> StoreError:
     if isinstance(error, Erased):
         return StoreError(ErrorKind.ERASED, f"that content was erased ({error})")
     if isinstance(error, Missing):
-        return StoreError(ErrorKind.CONTENT_UNKNOWN, "this store does not hold that content")
+        return absent()
     return StoreError(
         ErrorKind.CONTENT_UNKNOWN, f"this store holds that content corrupt; push it again ({error})"
     )

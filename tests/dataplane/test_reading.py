@@ -54,7 +54,7 @@ async def test_a_reading_left_halfway_leaves_nothing_open(store: Engine) -> None
     content = await store.put(DEFAULT_DOMAIN, bytes(3 << 20))
     pieces = store.read(DEFAULT_DOMAIN, content.blake3)
     assert len(await anext(pieces)) == 1 << 20
-    await pieces.aclose()  # type: ignore[attr-defined]
+    await pieces.aclose()
 
 
 async def test_what_is_absent_is_unknown_to_every_call(store: Engine) -> None:

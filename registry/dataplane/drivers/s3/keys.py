@@ -1,6 +1,7 @@
 """From checked names to keys in the bucket, and back. The tree is that of a local store where both have it.
 
 <prefix>FORMAT                                  format version of the store (opening.py)
+<prefix>LOCATION                                the name of the location, where the store is no primary one
 <prefix>permit                                  who may delete (permits.py)
 <prefix>content/<domain>/<hex[:2]>/<hex>        blobs: whole, immutable, named by their BLAKE3
 <prefix>quarantine/<domain>/<hex[:2]>/<hex>     what was found corrupt, kept for a person to look at
@@ -35,6 +36,7 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self.format = f"{prefix}FORMAT"
+        self.location = f"{prefix}LOCATION"
         self.permit = f"{prefix}permit"
         self.uploads = f"{prefix}{_UPLOADS}"
         #: Below these lies what multipart uploads make.

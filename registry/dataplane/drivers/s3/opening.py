@@ -14,6 +14,7 @@ from registry.dataplane.drivers.s3.driver import S3Driver
 from registry.dataplane.drivers.s3.keys import Keys
 from registry.dataplane.drivers.s3.settings import S3Settings
 from registry.dataplane.drivers.s3.trouble import ConditionError, NotThereError, UnsupportedError
+from registry.dataplane.marker import LONGEST_MARKER, check_marker, marker_of
 from registry.dataplane.workers import Workers
 
 #: 1: whole objects and segments (keys.py).
@@ -22,14 +23,19 @@ _TEXT = f"artifact-store data plane on S3, format {FORMAT}\n".encode("ascii")
 _LINE = re.compile(rb"artifact-store data plane on S3, format ([0-9]{1,9})\n")
 
 
-async def open_driver(settings: S3Settings, workers: Workers, memory: int) -> S3Driver:
+async def open_driver(
+    settings: S3Settings, workers: Workers, memory: int, location: str | None = None
+) -> S3Driver:
     """Open the store, or make it where the bucket has none. `memory` is for segments under way, in bytes.
 
-    Raises StoreError INTERNAL for an unknown or damaged format, and DriverErrors.
+    With the name of a `location`, only one that was prepared as that. Raises StoreError INTERNAL for an
+    unknown or damaged format, what `check_marker` raises, and DriverErrors.
     """
     async with AsyncExitStack() as stack:
         bucket = await open_bucket(settings, stack)
         keys = Keys(settings.prefix)
+        if location is not None:
+            check_marker(await _marker(bucket, keys), location, _where(settings))
         await ensure_format(bucket, keys)
         return S3Driver(
             bucket,
@@ -42,6 +48,38 @@ async def open_driver(settings: S3Settings, workers: Workers, memory: int) -> S3
             worm=await _is_worm(bucket),
             resources=stack.pop_all(),
         )
+
+
+async def prepare(settings: S3Settings, location: str) -> None:
+    """Make the store of a location. Raises StoreError, CONFLICT where there is another, and DriverErrors."""
+    async with AsyncExitStack() as stack:
+        bucket = await open_bucket(settings, stack)
+        keys = Keys(settings.prefix)
+        found = await _marker(bucket, keys)
+        if found is None and await check_format(bucket, keys):
+            raise StoreError(
+                ErrorKind.CONFLICT,
+                f"{_where(settings)} holds another store; name an empty prefix for the location {location}",
+            )
+        if found is not None:
+            check_marker(found, location, _where(settings))
+        await bucket.put(keys.location, body_of(marker_of(location)))
+        await ensure_format(bucket, keys)
+
+
+async def _marker(bucket: Bucket, keys: Keys) -> bytes | None:
+    try:
+        stream = await bucket.get(keys.location)
+    except NotThereError:
+        return None
+    try:
+        return await stream.read(min(stream.size, LONGEST_MARKER))
+    finally:
+        stream.close()
+
+
+def _where(settings: S3Settings) -> str:
+    return f"s3://{settings.bucket}/{settings.prefix}"
 
 
 async def ensure_format(bucket: Bucket, keys: Keys) -> None:
