@@ -33,7 +33,7 @@ class Archive(Protocol):
         ...
 
     def names(self, prefix: str) -> AsyncIterator[str]:
-        """Every name that begins with `prefix` (empty, or with a slash at its end), in no particular order."""
+        """Every name that begins with `prefix`, empty or with a slash at its end; in no order."""
         ...
 
     async def close(self) -> None:

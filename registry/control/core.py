@@ -13,6 +13,7 @@ from registry.contract.model import Principal
 from registry.contract.names import Repository, Tag, subject_of_tag
 from registry.contract.ports import Clock, Identifiers
 from registry.control.cache import ByteCache
+from registry.control.export.settings import Export
 from registry.control.followers.following import Follower
 from registry.control.pack_policy import NEVER, PackPolicy
 from registry.control.sql.database import Database
@@ -131,3 +132,5 @@ class Core:
     authorize: Callable[[Principal, str, Repository | None], None] = field(repr=False)
     #: Who reads the ledger beside the sessions, as it is set here.
     followers: tuple[Follower, ...] = ()
+    #: Where the ledger is exported to; None where it is not.
+    export: Export | None = None

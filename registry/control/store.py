@@ -18,6 +18,7 @@ from registry.control.cache import ByteCache
 from registry.control.contents import ContentService
 from registry.control.core import Core, Limits, Policies, RepositoryPolicy, SystemClock, UuidIdentifiers
 from registry.control.drafts import DraftService
+from registry.control.export import Export
 from registry.control.followers import Follower
 from registry.control.followers.administration import FollowerService, statuses
 from registry.control.ledger import LedgerService
@@ -129,6 +130,7 @@ async def open_store(
     identifiers: Identifiers | None = None,
     authorize: Callable[[Principal, str, Repository | None], None] = allow_all,
     followers: tuple[Follower, ...] = (),
+    export: Export | None = None,
     on_batch: OnBatch = ignore_batch,
 ) -> Store:
     """Open the store whose ledger is in `database`: a file's path, or a `postgresql+asyncpg://` URL.
@@ -149,6 +151,7 @@ async def open_store(
         manifest_cache=ByteCache(limits.manifest_cache_bytes),
         authorize=authorize,
         followers=followers,
+        export=export,
     )
     return Store(core)
 

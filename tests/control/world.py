@@ -20,6 +20,7 @@ from registry.contract.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
 from registry.contract.model import Principal
 from registry.contract.names import Repository, Tag
 from registry.control import Limits, RepositoryPolicy, Store, open_store
+from registry.control.export import Export
 from registry.control.fsck import Checked, fsck
 from registry.control.rebuild import Rebuilt, rebuild
 from registry.control.sql import replay
@@ -157,6 +158,7 @@ async def open_world(
     clock: FakeClock | None = None,
     limits: Limits | None = None,
     policies: tuple[RepositoryPolicy, ...] = (),
+    export: Export | None = None,
 ) -> AsyncIterator[World]:
     """The store over `dataplane`, which stays its opener's to close."""
     clock = clock or FakeClock()
@@ -167,6 +169,7 @@ async def open_world(
         identifiers=FakeIdentifiers(),
         limits=limits,
         policies=policies,
+        export=export,
     )
     try:
         yield World(store, dataplane, database, clock, store.for_principal(ALICE))

@@ -57,7 +57,7 @@ class Tree:
 
     def __init__(self, rows: Iterable[Iterable[bytes]] = ()) -> None:
         self._rows = [list(row) for row in rows]
-        self.size = sum(len(row) * WIDTH**level for level, row in enumerate(self._rows))
+        self.size: int = sum(len(row) * WIDTH**level for level, row in enumerate(self._rows))
 
     def append(self, leaf: bytes) -> list[Tile]:
         """Add the hash of a leaf; the tiles that it made full."""
