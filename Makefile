@@ -64,7 +64,7 @@ UV ?= $(or $(shell command -v uv),$(VENV)/bin/uv)
 lock: $(DEV_STAMP) ## write requirements.lock and requirements-serve.lock anew
 	test -x "$(UV)" || $(PIP) install uv
 	$(COMPILE) --extra dev --upgrade --output-file requirements.lock
-	$(COMPILE) --extra postgresql --extra s3 --extra nats --constraint requirements.lock --output-file requirements-serve.lock
+	$(COMPILE) --extra postgresql --extra s3 --extra nats --extra kafka --constraint requirements.lock --output-file requirements-serve.lock
 
 clean: ## remove what was installed and cached; data stays
 	rm -rf $(VENV) .tools dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

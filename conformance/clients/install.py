@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from conformance.clients import debian, golang
-from conformance.clients.pins import TOOLS, DebianTool, GoDriver, GoTool, Tool
+from conformance.clients import debian, golang, maven
+from conformance.clients.pins import TOOLS, DebianTool, MavenTool, Tool
 from conformance.settings import from_environment
 
 State = Literal["present", "installed", "missing", "failed"]
@@ -33,18 +33,23 @@ class Outcome:
 
 def origin(tool: Tool) -> str:
     """Where the client comes from, for people."""
-    return f"package {tool.name}" if isinstance(tool, DebianTool) else golang.origin(tool)
+    if isinstance(tool, DebianTool):
+        return f"package {tool.name}"
+    return maven.origin(tool) if isinstance(tool, MavenTool) else golang.origin(tool)
 
 
 def outcome(tool: Tool, state: State, detail: str = "", seconds: float = 0.0) -> Outcome:
     """An outcome of this client."""
-    optional = isinstance(tool, DebianTool) and tool.optional
+    optional = isinstance(tool, MavenTool) or (isinstance(tool, DebianTool) and tool.optional)
     return Outcome(tool.name, origin(tool), state, detail, round(seconds, 1), optional)
 
 
 def look(tool: Tool) -> Outcome:
     """Whether the client is here, without installing it."""
-    here = debian.is_installed(tool) if isinstance(tool, DebianTool) else golang.is_built(tool)
+    if isinstance(tool, DebianTool):
+        here = debian.is_installed(tool)
+    else:
+        here = maven.is_here(tool) if isinstance(tool, MavenTool) else golang.is_built(tool)
     return outcome(tool, "present" if here else "missing", "" if here else "not installed")
 
 
@@ -52,24 +57,30 @@ def install(tool: Tool) -> Outcome:
     """Install the client unless it is here at its version."""
     if look(tool).state == "present":
         return outcome(tool, "present")
-    obstacle = debian.why_not() if isinstance(tool, DebianTool) else _why_no_go()
+    obstacle = _why_not(tool)
     if obstacle is not None:
         return outcome(tool, "missing", obstacle)
     start = time.monotonic()
     try:
         _bring(tool)
-    except (golang.BuildError, debian.InstallError) as error:
+    except (golang.BuildError, debian.InstallError, maven.FetchError) as error:
         return outcome(tool, "failed", str(error), time.monotonic() - start)
     return outcome(tool, "installed", "", time.monotonic() - start)
 
 
-def _why_no_go() -> str | None:
+def _why_not(tool: Tool) -> str | None:
+    if isinstance(tool, DebianTool):
+        return debian.why_not()
+    if isinstance(tool, MavenTool):
+        return maven.why_not()
     return None if golang.have_go() else "Go is not on PATH (https://go.dev/dl)"
 
 
-def _bring(tool: GoTool | GoDriver | DebianTool) -> None:
+def _bring(tool: Tool) -> None:
     if isinstance(tool, DebianTool):
         debian.install(tool)
+    elif isinstance(tool, MavenTool):
+        maven.fetch(tool)
     else:
         golang.build(tool)
 

@@ -28,7 +28,18 @@ class DebianTool:
     optional: bool = False
 
 
-Tool = GoTool | GoDriver | DebianTool
+@dataclass(frozen=True)
+class MavenTool:
+    """A Java program that Maven brings, as the folder `name` of jars in .tools, where there are both.
+
+    `source` is the folder of its pom, which pins it.
+    """
+
+    name: str
+    source: str
+
+
+Tool = GoTool | GoDriver | DebianTool | MavenTool
 
 TOOLS: tuple[Tool, ...] = (
     GoTool("crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
@@ -44,4 +55,5 @@ TOOLS: tuple[Tool, ...] = (
     DebianTool("buildah"),
     DebianTool("podman", optional=True),
     DebianTool("haproxy"),
+    MavenTool("kafka", "kafka_broker"),
 )

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from conformance.clients import debian
+from conformance.clients import debian, maven
 from conformance.clients.golang import BIN
-from conformance.clients.pins import TOOLS, DebianTool
+from conformance.clients.pins import TOOLS, DebianTool, GoDriver, GoTool, MavenTool
 from conformance.settings import from_environment
 
-PINNED = {tool.name for tool in TOOLS if not isinstance(tool, DebianTool)}
+PINNED = {tool.name for tool in TOOLS if isinstance(tool, GoTool | GoDriver)}
 OPTIONAL = {"oras", "notation", "docker"} | {
     tool.name for tool in TOOLS if isinstance(tool, DebianTool) and tool.optional
 }
@@ -36,3 +36,11 @@ def need(name: str) -> Path:
     if from_environment().require_all:
         pytest.fail(f"{name} is missing and REQUIRE=all: {how}")
     pytest.skip(f"{name} is missing: {how}")
+
+
+def need_jars(name: str) -> Path:
+    """The folder of a Java program's jars; without it, or without Java, the test is skipped."""
+    (tool,) = (tool for tool in TOOLS if isinstance(tool, MavenTool) and tool.name == name)
+    if not maven.is_here(tool):
+        pytest.skip(f"{name} is missing (optional): python -m conformance.clients.install --only {name}")
+    return maven.folder(tool)

@@ -69,7 +69,7 @@ def cloud_event(event: LedgerEvent, source: str) -> CloudEvent:
 def structured(event: CloudEvent) -> bytes:
     """The JSON format: UTF-8, attributes and data in one object, of the media type JSON_EVENT."""
     document = {
-        **_attributes(event),
+        **attributes(event),
         "datacontenttype": "application/json",
         "data": event_document(event.event),
     }
@@ -78,11 +78,12 @@ def structured(event: CloudEvent) -> bytes:
 
 def binary(event: CloudEvent) -> tuple[Mapping[str, str], bytes]:
     """The binary mode of the HTTP and NATS bindings: `ce-` header fields, and the CBOR envelope as data."""
-    headers = {f"ce-{name}": _header(value) for name, value in _attributes(event).items()}
+    headers = {f"ce-{name}": _header(value) for name, value in attributes(event).items()}
     return {**headers, "content-type": "application/cbor"}, event.event.envelope
 
 
-def _attributes(event: CloudEvent) -> dict[str, str]:
+def attributes(event: CloudEvent) -> dict[str, str]:
+    """The context attributes by their names, without the data's content type."""
     subject = {} if event.subject is None else {"subject": event.subject}
     return {
         "specversion": _SPEC,

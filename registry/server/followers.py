@@ -55,7 +55,9 @@ def _sink_of(events: Events, url: str) -> Callable[[], Sink]:
             raise SettingsError("events.secret_file is missing: events to an https:// URL are signed")
         return _webhook(WebhookRule(EVENTS, url, secret_file=events.secret_file, ca=events.ca))
     try:
-        return partial(opening.find_plugin(url), url)
+        make = opening.find_plugin(url)
+        make(url)  # touches no network; what is wrong with the URL is said at the start
+        return partial(make, url)
     except StoreError as error:
         raise SettingsError(f"events.url: {error.message}") from None
 

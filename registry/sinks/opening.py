@@ -1,8 +1,9 @@
 """The sink for a URL, by its scheme; those that are not ours come from plugins.
 
 A plugin is an installed package with an entry point in the group `artifact_store.sinks`, named like the
-scheme it is for. It is called with the URL and returns a `registry.contract.delivery.Sink`; what else it
-wants to know stands in the query of the URL or is its own affair.
+scheme it is for. It is called with the URL and returns a `registry.contract.delivery.Sink`, or raises
+StoreError with a sentence about the URL; what else it wants to know stands in the query of the URL or is its
+own affair. `registry.sinks.kafka` is one that comes along.
 """
 
 from __future__ import annotations
@@ -25,16 +26,23 @@ def scheme_of(url: str) -> str:
 
 
 def find_plugin(url: str) -> Callable[[str], Sink]:
-    """What makes sinks for the URL's scheme. Raises StoreError UNAVAILABLE when nothing here does."""
+    """What makes sinks for the URL's scheme. Raises StoreError UNAVAILABLE when nothing here does, or when
+    a library is missing that it needs."""
     scheme = scheme_of(url)
     found = next(iter(entry_points(group=GROUP, name=scheme)), None)
     if found is None:
         raise StoreError(
             ErrorKind.UNAVAILABLE,
-            f"nothing here delivers to {scheme}:// URLs: nats, nats+tls, http and https are known, "
-            f"others need a plugin with an entry point in {GROUP}",
+            f"nothing here delivers to {scheme}:// URLs: nats, nats+tls, kafka, kafka+tls, http and https "
+            f"are known, others need a plugin with an entry point in {GROUP}",
         )
-    make: Callable[[str], Sink] = found.load()
+    try:
+        make: Callable[[str], Sink] = found.load()
+    except ImportError as error:
+        raise StoreError(
+            ErrorKind.UNAVAILABLE,
+            f"what delivers to {scheme}:// URLs needs the package {error.name}, which is not installed",
+        ) from None
     return make
 
 

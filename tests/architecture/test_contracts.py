@@ -108,6 +108,12 @@ VIOLATIONS: dict[str, list[tuple[str, str]]] = {
         ("oci", "aiobotocore"),
         ("native_api", "botocore"),
     ],
+    "kafka": [
+        ("registry.control.core", "confluent_kafka"),
+        ("registry.sinks.opening", "confluent_kafka.admin"),
+        ("oci", "confluent_kafka"),
+        ("native_api", "confluent_kafka"),
+    ],
     "nats": [
         ("registry.control.core", "nats"),
         ("registry.sinks.webhook", "nats.js"),

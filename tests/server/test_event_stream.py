@@ -177,6 +177,7 @@ def test_a_stream_that_cannot_be_meant_keeps_the_program_from_starting(tmp_path:
         ("kafka://host:9092/topic", "nothing here delivers to kafka://"),
         ("https://host/hook", "events.secret_file is missing"),
         ("nats://", "names no server"),
+        ("kafka://broker", "needs a topic"),
     ):
         done = run("serve", "--data", str(tmp_path / "data"), "--events", url)
         assert done.returncode == 2
