@@ -174,7 +174,7 @@ async def _equals(server: Running, key: str, value: object) -> bool:
 
 def test_a_stream_that_cannot_be_meant_keeps_the_program_from_starting(tmp_path: Path) -> None:
     for url, sentence in (
-        ("kafka://host:9092/topic", "nothing here delivers to kafka://"),
+        ("amqp://host/topic", "nothing here delivers to amqp://"),
         ("https://host/hook", "events.secret_file is missing"),
         ("nats://", "names no server"),
         ("kafka://broker", "needs a topic"),
