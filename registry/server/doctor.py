@@ -147,6 +147,20 @@ def _storage(settings: Settings) -> str:
     return found.text
 
 
+def _locations(settings: Settings) -> str:
+    """The store works while a place is away; what lies there alone cannot be read meanwhile."""
+    if not settings.locations:
+        return "content lies where it arrives, and nowhere else"
+    from registry.server.locations import look_at
+
+    found = asyncio.run(look_at(settings))
+    usable = [f"{one.name} ({one.tier}) can be read and written" for one in found if one.trouble is None]
+    troubles = [f"{one.name}: {one.trouble}" for one in found if one.trouble is not None]
+    if troubles:
+        raise NoticeError("; ".join((*troubles, *usable)))
+    return "; ".join(usable)
+
+
 def _format(settings: Settings) -> str:
     if settings.storage.url is not None:
         return "the bucket has its own"
@@ -349,6 +363,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "data folder": _data_folder,
     "lock": _lock,
     "storage": _storage,
+    "locations": _locations,
     "format": _format,
     "disk space": _space,
     "fsync": _fsync,

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from registry.server.location_rules import TABLE as LOCATION
+from registry.server.location_rules import LocationRule, check_apart, read_locations
 from registry.server.settings_groups import (
     Care,
     Database,
@@ -42,7 +44,7 @@ from registry.server.settings_rules import (
     read_domains,
     read_repositories,
 )
-from registry.server.storage_settings import bucket_of
+from registry.server.storage_settings import bucket_of, secondary_of
 from registry.server.values import Kind
 from registry.server.webhook_rules import TABLE as WEBHOOK
 from registry.server.webhook_rules import WebhookRule, read_webhooks
@@ -52,6 +54,7 @@ __all__ = [
     "PREFIX",
     "DomainRule",
     "Loaded",
+    "LocationRule",
     "Option",
     "PackRule",
     "RepositoryRule",
@@ -99,6 +102,7 @@ class Settings:
     domains: tuple[DomainRule, ...] = ()
     repositories: tuple[RepositoryRule, ...] = ()
     webhooks: tuple[WebhookRule, ...] = ()
+    locations: tuple[LocationRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,7 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
         domains=tuple(read_domains(document.get("domain", []), path)),
         repositories=tuple(read_repositories(document.get("repository", []), path, packing)),
         webhooks=tuple(read_webhooks(document.get(WEBHOOK, []), path, variables)),
+        locations=tuple(read_locations(document.get(LOCATION, []), path, variables)),
     )
     refuse_unknown(
         (name for name in variables if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name)),
@@ -258,7 +263,7 @@ def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
     top = {entry.name for entry in dataclasses.fields(Server)}
     groups = set(_GROUPS) - {"server"}
-    refuse_unknown(document, top | groups | TABLES | {WEBHOOK}, f"key in {path}:")
+    refuse_unknown(document, top | groups | TABLES | {WEBHOOK, LOCATION}, f"key in {path}:")
     for group in groups & document.keys():
         if not isinstance(document[group], dict):
             raise SettingsError(f"{group} in {path} must be a table, written as [{group}]")
@@ -307,11 +312,20 @@ def _check(settings: Settings) -> None:
 def _check_storage(settings: Settings) -> None:
     try:
         bucket = bucket_of(settings.storage)
+        for rule in settings.locations:
+            secondary_of(rule)
     except ValueError as error:
         raise SettingsError(str(error)) from None
+    check_apart(settings.locations, settings.server.data)
     sealed = next((domain.name for domain in settings.domains if domain.sealed), None)
     if bucket is not None and sealed is not None:
         raise SettingsError(
             f"the domain {sealed} is sealed, and storage.url keeps content in a bucket, where nothing can be "
+            "sealed yet: leave one of the two out"
+        )
+    open_place = next((rule.name for rule in settings.locations if rule.scheme == "s3"), None)
+    if open_place is not None and sealed is not None:
+        raise SettingsError(
+            f"the domain {sealed} is sealed, and the location {open_place} is a bucket, where nothing can be "
             "sealed yet: leave one of the two out"
         )

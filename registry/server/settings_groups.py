@@ -99,7 +99,8 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where the bytes of content live. All but `url` is for a bucket."""
+    """Where the bytes of content arrive. All but the first three is for a bucket. More places stand in the
+    file, as `[[location]]`."""
 
     url: str | None = setting(
         None,
@@ -108,6 +109,14 @@ class Storage:
         "region and path_style may be left out.",
         none="files in the data folder",
         flag="--storage",
+    )
+    tier: str = setting(
+        "hot",
+        one_of("hot", "warm"),
+        "What this place counts as beside others; of two that answer at once, hot ones are read first.",
+    )
+    jurisdiction: str | None = setting(
+        None, TEXT, "Whose law the medium stands under, such as de, for domains that say where they may lie."
     )
     access_key: str | None = setting(None, TEXT, "Credentials. Goes with secret_key.", none=_CHAIN)
     secret_key: str | None = setting(

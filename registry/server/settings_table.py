@@ -48,11 +48,14 @@ def as_text(loaded: Loaded) -> str:
             f"webhook {hook.name}: {shown(hook.url)}, kinds {', '.join(hook.kinds) or 'all'}, "
             f"repositories {', '.join(hook.repositories) or 'all'}"
         )
+    for place in loaded.settings.locations:
+        law = f", under {place.jurisdiction}" if place.jurisdiction else ""
+        lines.append(f"location {place.name}: {mask(place.url)}, {place.tier}{law}")
     return "\n".join(lines) + "\n"
 
 
 def as_json(loaded: Loaded) -> dict[str, Any]:
-    """`{"file", "settings": [{"key", "value", ...}], "repositories", "domains", "webhooks"}`.
+    """`{"file", "settings": [{"key", "value", ...}], "repositories", "domains", "webhooks", "locations"}`.
 
     Sizes are in bytes, times in seconds.
     """
@@ -93,6 +96,17 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
                 "timeout": hook.timeout,
             }
             for hook in loaded.settings.webhooks
+        ],
+        "locations": [
+            {
+                "name": place.name,
+                "url": mask(place.url),
+                "tier": place.tier,
+                "jurisdiction": place.jurisdiction,
+                "storage_class": place.storage_class,
+                "restore_days": place.restore_days if place.restores else None,
+            }
+            for place in loaded.settings.locations
         ],
     }
 

@@ -1,4 +1,5 @@
-"""The data plane as the settings say: the data folder with the keys of sealed domains, or a bucket."""
+"""The data plane as the settings say: the data folder with the keys of sealed domains, or a bucket, and more
+places beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from registry.dataplane import (
 from registry.dataplane.settings import ignore
 from registry.server.settings import Settings, environment
 from registry.server.settings_groups import Keys
-from registry.server.storage_settings import bucket_of
+from registry.server.storage_settings import bucket_of, primary_of, secondary_of
 
 
 async def open_dataplane(
@@ -38,10 +39,13 @@ async def open_dataplane(
         rewrite_grace=settings.pack.grace,
         observer=observer,
     )
+    place = primary_of(settings.storage)
+    others = [secondary_of(rule) for rule in settings.locations]
     bucket = bucket_of(settings.storage)
     if bucket is not None:
-        return await open_s3(bucket, settings=chosen)
-    return open_local(settings.server.data, settings=chosen, keys=key_ring(settings))
+        return await open_s3(bucket, settings=chosen, place=place, others=others)
+    keys = key_ring(settings)
+    return open_local(settings.server.data, settings=chosen, keys=keys, place=place, others=others)
 
 
 def open_copy(settings: Settings, folder: Path) -> DataPlane:

@@ -58,6 +58,7 @@ def sample(option: Option) -> str:
         "log.level": "debug",
         "log.format": "json",
         "events.format": "cbor",
+        "storage.tier": "warm",
         "events.url": "nats://host",
         "database.url": "postgresql://host/name",
         "storage.url": "s3://bucket",

@@ -39,6 +39,7 @@ COMMANDS: tuple[str, ...] = (
     "rebuild",
     "backup",
     "keys",
+    "locations",
     "migrate",
     "doctor",
     "settings",
