@@ -132,17 +132,18 @@ async def open_store(
     followers: tuple[Follower, ...] = (),
     export: Export | None = None,
     on_batch: OnBatch = ignore_batch,
+    connections: int | None = None,
 ) -> Store:
-    """Open the store whose ledger is in `database`: a file's path, or a `postgresql+asyncpg://` URL.
+    """Open the store whose ledger is in `database`: a file's path, or a `postgresql://` URL.
 
-    A file is created and migrated; a server's schema is checked, and made where there is none. `on_batch`
-    is told how many mutations each transaction carried, by the writer's thread. Raises StoreError UNAVAILABLE
-    or INTERNAL with a sentence that says what to do.
+    A file is created and migrated; a server's schema is checked, and made where there is none, over so many
+    `connections` at most. `on_batch` is told how many mutations each transaction carried, by the writer's
+    thread. Raises StoreError UNAVAILABLE or INTERNAL with a sentence that says what to do.
     """
     limits = limits or Limits()
     clock = clock or SystemClock()
     core = Core(
-        database=await open_database(database, clock, on_batch),
+        database=await open_database(database, clock, on_batch, connections),
         dataplane=dataplane,
         clock=clock,
         identifiers=identifiers or UuidIdentifiers(),

@@ -51,6 +51,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             policies=policies_of(settings),
             followers=followers_of(settings),
             on_batch=row.batch,
+            connections=settings.database.connections,
         )
         try:
             store.start_background(care_of(settings))

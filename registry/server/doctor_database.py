@@ -40,7 +40,7 @@ def server(settings: Settings) -> str:
     url = database_of(settings)
     if not isinstance(url, str):
         return "none: SQLite in the data folder"
-    from registry.control.sql.sessions import state_of  # late: an embedded store does without it
+    from registry.control.sql.server_state import state_of  # late: an embedded store does without it
 
     state = asyncio.run(state_of(url))
     if state.standby:
@@ -50,7 +50,15 @@ def server(settings: Settings) -> str:
             "synchronous_commit or fsync is off at the database server: a crash there would lose pushes that "
             "were acknowledged; set both to on"
         )
-    text = f"PostgreSQL {state.version}, a round trip takes {state.round_trip * 1000:.2f} ms"
+    ours = settings.database.connections * settings.server.workers
+    text = (
+        f"PostgreSQL {state.version}, a round trip takes {state.round_trip * 1000:.2f} ms; of its "
+        f"{state.connections} connections this server uses up to {ours}"
+    )
+    if 2 * ours > state.connections:
+        raise NoticeError(
+            f"{text}, and two like it are too many: raise max_connections there or lower database.connections"
+        )
     if abs(state.ahead) > _CLOCK_APART:
         where = "ahead of" if state.ahead > 0 else "behind"
         raise NoticeError(

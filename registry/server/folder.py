@@ -24,9 +24,6 @@ from registry.server.settings import Settings
 _NAME = "lock"
 _DATABASE = "ledger.sqlite"
 
-#: PostgreSQL and the driver, as the control plane's library says it.
-_ENGINE = "postgresql+asyncpg"
-
 
 class FolderBusyError(Exception):
     """Somebody holds the folder in a way that excludes us; the message says who and what to do."""
@@ -64,8 +61,7 @@ def has_folder(settings: Settings) -> bool:
 
 def database_of(settings: Settings) -> str | Path:
     """Where the ledger is, as `registry.control.open_store` takes it: a URL, or a file of the data folder."""
-    url = settings.database.url
-    return database_in(settings.server.data) if url is None else f"{_ENGINE}://{url.partition('://')[2]}"
+    return settings.database.url or database_in(settings.server.data)
 
 
 def database_in(data: Path) -> Path:

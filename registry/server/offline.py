@@ -28,7 +28,11 @@ async def open_stored(settings: Settings) -> AsyncIterator[Opened]:
     dataplane = await open_dataplane(settings)
     try:
         store = await open_store(
-            dataplane, database_of(settings), limits=limits_of(settings), policies=policies_of(settings)
+            dataplane,
+            database_of(settings),
+            limits=limits_of(settings),
+            policies=policies_of(settings),
+            connections=settings.database.connections,
         )
         try:
             yield Opened(store, dataplane)

@@ -277,6 +277,7 @@ _NEVER_ZERO: Mapping[str, tuple[str, ...]] = {
     "limits": ("header_bytes", "idle", "stall", "keepalive"),
     "uploads": ("open", "expiry", "draft_expiry"),
     "pack": ("rate",),
+    "database": ("connections",),
 }
 
 

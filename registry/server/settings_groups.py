@@ -91,9 +91,15 @@ class Database:
     url: str | None = setting(
         None,
         URL,
-        "postgresql://USER@HOST/NAME keeps the ledger in a PostgreSQL database, which replicas can share.",
+        "postgresql://USER@HOST/NAME keeps the ledger in a PostgreSQL database, which replicas can share; "
+        "libpq's parameters may follow, such as ?sslmode=verify-full&sslrootcert=FILE.",
         none="SQLite in the data folder",
         flag="--database",
+    )
+    connections: int = setting(
+        16,
+        COUNT,
+        "To PostgreSQL, of each worker at most; keep those of all replicas below its max_connections.",
     )
 
 

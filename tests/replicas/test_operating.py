@@ -55,6 +55,8 @@ def test_commands_that_work_beside_replicas(three: Cluster) -> None:
         (["pack", "--now"], "blobs stay whole"),
         (["keys", "list"], "nothing is sealed"),
         (["backup", "/nowhere/copy"], "pg_dump"),
+        (["rebuild"], "stop all replicas first"),
+        (["fsck", "--repair"], "stop all replicas first"),
     ],
 )
 def test_commands_that_do_not_say_what_to_do(three: Cluster, arguments: list[str], said: str) -> None:

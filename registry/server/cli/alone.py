@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
-from registry.server.cli.console import CommandError, counted
+from registry.server.cli.console import CommandError
 from registry.server.settings import Settings
 
 
@@ -18,7 +18,7 @@ async def alone(settings: Settings, purpose: str) -> AsyncIterator[None]:
     database does not answer.
     """
     # Late: `--help` does without them.
-    from registry.control.sql.sessions import at_work
+    from registry.control.sql.opening import others_at_work
     from registry.server.folder import (
         FolderBusyError,
         FolderUnusableError,
@@ -34,10 +34,9 @@ async def alone(settings: Settings, purpose: str) -> AsyncIterator[None]:
             except (FolderBusyError, FolderUnusableError) as error:
                 raise CommandError(str(error)) from None
         where = database_of(settings)
-        if isinstance(where, str) and (others := await at_work(where)):
+        if isinstance(where, str) and (others := await others_at_work(where)):
             raise CommandError(
-                f"{counted(sum(others.values()), 'connection')} of other artifact-store processes on the "
-                f"database, from {', '.join(sorted(others))}: stop all replicas first, since {purpose} needs "
-                "the store for itself"
+                f"others are connected to the database (program, host, process): {', '.join(others)}; stop "
+                f"all replicas first, since {purpose} needs the store for itself"
             )
         yield

@@ -1,4 +1,4 @@
-"""A PostgreSQL server asked about itself, and who of us is connected: for `doctor` and offline commands."""
+"""A PostgreSQL server asked about itself, for `doctor`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ from sqlalchemy import Connection, text
 
 from registry.control.sql.opening import open_offline
 
-#: What our servers and commands call themselves there.
-_NAME = "artifact-store"
-
-_AT_WORK = text("""
-SELECT coalesce(host(client_addr), 'this machine') AS place, count(*) AS connections FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = :name AND pid <> pg_backend_pid()
-GROUP BY place
-""")
 _STATE = text("""
 SELECT current_setting('server_version') AS version, current_setting('synchronous_commit') AS commit,
     current_setting('fsync') AS fsync, current_setting('max_connections')::int AS connections,
@@ -38,23 +30,10 @@ class ServerState:
     round_trip: float
 
 
-async def at_work(url: str) -> dict[str, int]:
-    """Where servers and commands are that have the database open, and how many connections each has.
-
-    Raises StoreError.
-    """
-    async with open_offline(url) as offline:
-        return await offline.run(_at_work)
-
-
 async def state_of(url: str) -> ServerState:
     """The server's own word. Raises StoreError."""
     async with open_offline(url) as offline:
         return await offline.run(_state)
-
-
-def _at_work(connection: Connection) -> dict[str, int]:
-    return {row.place: row.connections for row in connection.execute(_AT_WORK, {"name": _NAME})}
 
 
 def _state(connection: Connection) -> ServerState:
