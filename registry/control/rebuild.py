@@ -100,17 +100,18 @@ async def _complete_manifests(
     while manifests := await offline.run(replay.live_manifests, after, _AT_ONCE):
         for manifest in manifests:
             after = manifest.id
-            details = await _details(dataplane, manifest, done)
+            details = await details_in_bytes(dataplane, manifest, done)
             if details is not None:
                 await offline.run(replay.write_details, manifest, details)
                 done.manifests += 1
         progress(done)
 
 
-async def _details(
+async def details_in_bytes(
     dataplane: DataPlane, manifest: replay.LiveManifest, done: Rebuilt
 ) -> ManifestDetails | None:
-    """None when the bytes cannot be had: a fault, unless the ledger says so itself."""
+    """What the bytes of a manifest say; None when they cannot be had, which is a fault unless the ledger says
+    so itself."""
     try:
         data = await dataplane.get(manifest.domain, manifest.address, manifest.size)
         package = None
@@ -132,13 +133,17 @@ async def _details(
 
 async def _complete_schemas(offline: Views, dataplane: DataPlane, done: Rebuilt) -> None:
     for schema in await offline.run(replay.live_schemas):
-        try:
-            data = await dataplane.get(DEFAULT_DOMAIN, schema.address, LARGEST_SCHEMA)
-        except StoreError as error:
-            if error.kind not in _UNREADABLE:
-                raise
-            done.faults.append(
-                f"the document of schema {schema.variant} version {schema.version} is not there"
-            )
-            continue
-        await offline.run(replay.write_schema, schema, data.decode())
+        document = await schema_in_bytes(dataplane, schema, done)
+        if document is not None:
+            await offline.run(replay.write_schema, schema, document)
+
+
+async def schema_in_bytes(dataplane: DataPlane, schema: replay.LiveSchema, done: Rebuilt) -> str | None:
+    """The document; None when its bytes cannot be had, which is a fault."""
+    try:
+        return (await dataplane.get(DEFAULT_DOMAIN, schema.address, LARGEST_SCHEMA)).decode()
+    except StoreError as error:
+        if error.kind not in _UNREADABLE:
+            raise
+        done.faults.append(f"the document of schema {schema.variant} version {schema.version} is not there")
+        return None

@@ -15,6 +15,7 @@ from registry.control.access import Caller, allow_all
 from registry.control.background import Background, Care
 from registry.control.blobs import BlobService
 from registry.control.cache import ByteCache
+from registry.control.closed import require_open
 from registry.control.contents import ContentService
 from registry.control.core import Core, Limits, Policies, RepositoryPolicy, SystemClock, UuidIdentifiers
 from registry.control.drafts import DraftService
@@ -154,6 +155,7 @@ async def open_store(
         followers=followers,
         export=export,
     )
+    await require_open(core.database)
     return Store(core)
 
 

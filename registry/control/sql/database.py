@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from registry.contract.ports import Clock
+from registry.control.sql import closing
 from registry.control.sql.faults import declared, loses_transaction, translate
 from registry.control.sql.statements import Row, first, run
 from registry.control.sql.transaction import Head, Transaction
@@ -20,10 +21,11 @@ T = TypeVar("T")
 #: Mutations that share one transaction, at most.
 LARGEST_BATCH = 256
 
-#: A row lock where the engine has them. SQLite's transaction has locked the whole file by then.
+#: A row lock where the engine has them. SQLite's transaction has locked the whole file by then. A store that
+#: is closed has no row with this id (closing.py).
 _LOCK_HEAD = {
-    "sqlite": "SELECT seq, time FROM ledger_head",
-    "postgresql": "SELECT seq, time FROM ledger_head FOR UPDATE",
+    "sqlite": "SELECT seq, time FROM ledger_head WHERE id = 1",
+    "postgresql": "SELECT seq, time FROM ledger_head WHERE id = 1 FOR UPDATE",
 }
 _SET_HEAD = "UPDATE ledger_head SET seq = :seq, time = :time"
 
@@ -135,7 +137,7 @@ def lock_head(connection: Connection) -> Head:
     commits. The first statement of a transaction that writes."""
     row = first(connection, _LOCK_HEAD[connection.dialect.name])
     if row is None:
-        raise LookupError("the ledger has no head")
+        raise closing.refusal(connection)
     return Head(row[0], row[1])
 
 

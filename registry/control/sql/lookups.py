@@ -239,6 +239,12 @@ def find_blob(connection: Connection, domain: DomainId, address: Digest) -> Blob
     return BlobRow.of(row) if row else None
 
 
+def find_blobs(connection: Connection, keys: Sequence[tuple[DomainId, Digest]]) -> list[BlobRow]:
+    """Those of the contents that there are, whatever their state."""
+    found = (find_blob(connection, domain, address) for domain, address in keys)
+    return [blob for blob in found if blob is not None]
+
+
 def has_domains(connection: Connection) -> bool:
     """Whether there is content in another domain than the default one."""
     return any(first(connection, statement, domain=DEFAULT_DOMAIN) for statement in _OTHER_DOMAINS)

@@ -146,6 +146,11 @@ def note(
     )
 
 
+def forget_all(connection: Connection, domain: DomainId, address: Digest) -> None:
+    """The bytes come anew, in a store where nobody deletes: whatever was written down of them is over."""
+    run(connection, _TAKE_BACK, domain=domain, content_address=str(address))
+
+
 def put_off(connection: Connection, domain: DomainId, address: Digest, until: int) -> bool:
     """Let a removal that has not begun wait at least until then; False when there is none to put off."""
     return run(connection, _PUT_OFF, domain=domain, content_address=str(address), until=until) > 0

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, insert, select
 
 from registry.contract.dataplane import DomainId
 from registry.contract.digest import Digest
@@ -115,9 +115,11 @@ def live_manifests(connection: Connection, after: int, limit: int) -> list[LiveM
 
 
 def live_schemas(connection: Connection) -> list[LiveSchema]:
-    """Every version of every schema."""
+    """Every version of a schema whose document is not there yet."""
     columns = t.metadata_schemas.c
-    found = connection.execute(select(columns.variant, columns.version, columns.content_address))
+    found = connection.execute(
+        select(columns.variant, columns.version, columns.content_address).where(columns.document.is_(None))
+    )
     return [LiveSchema(row.variant, row.version, Digest.parse(row.content_address)) for row in found]
 
 
@@ -137,19 +139,22 @@ FROM_BYTES = frozenset({"manifests", "manifest_edges", "manifest_fields", "metad
 
 def fingerprints(connection: Connection) -> dict[str, str]:
     """A SHA-256 over the rows of each view, in the order of their primary keys: equal views, equal sums."""
-    return {name: _fingerprint(connection, name) for name in sorted(t.views.tables)}
+    return {name: _fingerprint(connection, t.views.tables[name]) for name in sorted(t.views.tables)}
 
 
-def _fingerprint(connection: Connection, name: str) -> str:
-    table = t.views.tables[name]
+def ledger_fingerprint(connection: Connection, after: int, until: int) -> str:
+    """A SHA-256 over the entries after `after` and up to `until`, with all that is written down of each."""
+    return _fingerprint(connection, t.events, t.events.c.seq > after, t.events.c.seq <= until)
+
+
+def _fingerprint(connection: Connection, table: Table, *only: ColumnElement[bool]) -> str:
     sums = hashlib.sha256()
-    for row in _rows(connection, name):
+    for row in _rows(connection, table, *only):
         sums.update(repr(row).encode())
     return f"{len(table.columns)}:{sums.hexdigest()}"
 
 
-def _rows(connection: Connection, name: str) -> Iterator[tuple[object, ...]]:
-    table = t.views.tables[name]
-    statement = select(table).order_by(*table.primary_key.columns).execution_options(yield_per=1000)
-    for row in connection.execute(statement):
+def _rows(connection: Connection, table: Table, *only: ColumnElement[bool]) -> Iterator[tuple[object, ...]]:
+    statement = select(table).where(*only).order_by(*table.primary_key.columns)
+    for row in connection.execute(statement.execution_options(yield_per=1000)):
         yield tuple(row)

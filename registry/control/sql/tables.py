@@ -41,7 +41,8 @@ events = Table(
     Column("envelope", Bytes, nullable=False),
 )
 
-#: One row: the last sequence number and time. Writers on PostgreSQL queue on its lock.
+#: One row: the last sequence number and time. Writers on PostgreSQL queue on its lock. Its id is 1, and 0 in
+#: a store that takes no writes (closing.py).
 ledger_head = Table(
     "ledger_head",
     ledger,
