@@ -340,9 +340,10 @@ class Engine:
         return (self._place,)
 
     async def locations(self, domain: DomainId, address: Digest) -> tuple[Location, ...]:
-        await self.size(domain, address)
         standing = Standing(RestoreStatus.AVAILABLE)
-        if self._restoring is not None:
+        if self._restoring is None:
+            await self.size(domain, address)
+        else:
             with Translated():
                 standing = await self._restoring.standing(object_key(domain, address))
         # Of what gives its bytes at once nobody expects a restore; of the rest one wants to know.
@@ -351,8 +352,8 @@ class Engine:
         return (Location(self._place.name, self._place.tier, status, standing.until),)
 
     async def restore(self, domain: DomainId, address: Digest) -> RestoreStatus:
-        await self.size(domain, address)
         if self._restoring is None:
+            await self.size(domain, address)
             return RestoreStatus.AVAILABLE
         with self._changing():
             return await self._restoring.restore(object_key(domain, address))

@@ -29,11 +29,17 @@ DRIVERS: dict[str, Callable[[Path, Workers], Driver]] = {
 }
 
 
-@pytest.fixture(params=[*sorted(DRIVERS), pytest.param("s3", marks=pytest.mark.slow)])
+#: Buckets of servers that differ: the fixtures that have a place in one.
+BUCKETS = {"s3": "s3", "second s3": "second_s3"}
+
+
+@pytest.fixture(
+    params=[*sorted(DRIVERS), *(pytest.param(bucket, marks=pytest.mark.slow) for bucket in BUCKETS)]
+)
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
     """A driver under guard. Fails when a stage, an unlisted object, a descriptor or a thread is left."""
-    if request.param == "s3":
-        async for opened in _in_a_bucket(request.getfixturevalue("s3")):
+    if request.param in BUCKETS:
+        async for opened in _in_a_bucket(request.getfixturevalue(BUCKETS[request.param])):
             yield opened
         return
     root = tmp_path / "store"
