@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import ClientConnectionError
 from aiohttp.http_exceptions import HttpProcessingError
 
 from registry.server.app import ServerRequest
@@ -54,6 +55,7 @@ def serve(sock: socket.socket, settings: Settings, seat: Seat, log: Log, ready: 
     row.set("pid", os.getpid())
     row.set("in_flight", 0)
     logging.getLogger("aiohttp.server").addFilter(_no_client_faults)
+    logging.getLogger("asyncio").addFilter(_no_lost_connections)
     _run(_serve(sock, settings, seat, log, ready), settings.server.loop)
 
 
@@ -148,3 +150,9 @@ def _parent_gone(loop: asyncio.AbstractEventLoop, pipe: int, stop: asyncio.Event
 def _no_client_faults(record: logging.LogRecord) -> bool:
     """aiohttp logs a traceback for every malformed request head; the 400 it answers says enough."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _no_lost_connections(record: logging.LogRecord) -> bool:
+    """aiohttp's client leaves the failure of its writing half to the loop, which complains with a traceback;
+    whoever sent the request was told by the reading half."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ClientConnectionError))
