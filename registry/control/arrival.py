@@ -19,9 +19,11 @@ from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import recording
 from registry.control.core import HOUR, SECOND, SYSTEM, Core
-from registry.control.sql import leases, removals
+from registry.control.sql import leases, releases, removals
+from registry.control.sql.releases import Release
 from registry.control.sql.removals import Removal
 from registry.control.sql.transaction import Transaction
+from registry.control.tiers import returning
 
 T = TypeVar("T")
 
@@ -81,6 +83,10 @@ async def reserve(core: Core, actor: str, domain: DomainId, address: Digest) -> 
     has begun is waited for. Raises UNAVAILABLE when that does not end.
     """
     await recording.keep_content(core, actor, domain, address)
+    until = core.clock.now() + GRACE
+    if (stuck := await returning.reserve(core, domain, address, until)) is not None:
+        await _take_over_release(core, stuck)
+        await returning.reserve(core, domain, address, until)
     for _ in range(_TRIES):
         state, _since = await _settled(core, domain, address)
         if state not in (removals.PENDING, removals.FAILED):
@@ -94,7 +100,11 @@ async def _stays(core: Core, domain: DomainId, address: Digest) -> bool:
     """Whether the bytes are there, once nobody deletes them. Then nobody will, and all may record them."""
     state, since = await _settled(core, domain, address)
     if state in (None, removals.PENDING):
-        return True
+        there = await returning.stays(core, domain, address)
+        if isinstance(there, Release):
+            await _take_over_release(core, there)
+            return False
+        return there
     try:
         await core.dataplane.size(domain, address)
     except StoreError as error:
@@ -131,18 +141,31 @@ def _put_off(tx: Transaction, *, domain: DomainId, address: Digest) -> bool:
 
 
 async def _take_over(core: Core, removal: Removal) -> None:
-    """End a deletion whose process does not: it loses its work and its permit, then its claim."""
+    """End a deletion whose process does not."""
+    if await _dismiss(core, lambda tx: removals.stands(tx.connection, removal)):
+        await core.database.write(SYSTEM, lambda tx: removals.fail(tx.connection, removal, tx.now, tx.now))
+
+
+async def _take_over_release(core: Core, one: Release) -> None:
+    """The same for a release."""
+    if await _dismiss(core, lambda tx: releases.stands(tx.connection, one)):
+        await core.database.write(SYSTEM, lambda tx: releases.fail(tx.connection, one, tx.now, tx.now))
+
+
+async def _dismiss(core: Core, stands: Callable[[Transaction], bool]) -> bool:
+    """Who deletes loses the work and then the permit, before anybody ends the claim; False without one."""
     nobody = core.identifiers.new()
 
     def take_work(tx: Transaction) -> bool:
-        if not removals.stands(tx.connection, removal):
+        if not stands(tx):
             return False
         leases.take_work(tx.connection, COLLECTION, nobody, core.clock.now())
         return True
 
-    if await core.database.write(SYSTEM, take_work):
-        await core.dataplane.admit(nobody)
-        await core.database.write(SYSTEM, lambda tx: removals.fail(tx.connection, removal, tx.now, tx.now))
+    if not await core.database.write(SYSTEM, take_work):
+        return False
+    await core.dataplane.admit(nobody)
+    return True
 
 
 class _TooLateError(Exception):

@@ -1,4 +1,4 @@
-"""What a store does by itself, beside requests: reap, collect, pack, scrub, follow, export."""
+"""What a store does by itself, beside requests: reap, collect, pack, move, scrub, follow, export."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from registry.contract.errors import ErrorKind, StoreError
@@ -14,12 +15,19 @@ from registry.control.core import DAY, HOUR, Core
 from registry.control.export import runner as exporting
 from registry.control.export.state import WORK as EXPORT
 from registry.control.followers.runner import follow, work_of
+from registry.control.sql import releases
+from registry.control.sql.lookups import AT_HAND
+from registry.control.tiers import moving, restoring
+from registry.control.tiers import reads as read_times
 from registry.control.work import hold, load
 
 _LOG = logging.getLogger(__name__)
 
 #: Content (bytes) that is packed in one go. Between two, others may have the work.
 _PACK_TURN = 128 << 20
+
+#: Content (bytes) that moves to another location in one go.
+_MOVE_TURN = 128 << 20
 
 #: How often it is looked whether something is due. All processes of a store look; one does it.
 _PULSE = 15.0
@@ -37,6 +45,10 @@ class Care:
     pack_every: int | None = DAY
     #: Bytes of content that are packed in a second, taken over minutes.
     pack_rate: int = 32 * 1024 * 1024
+    #: Between two passes over all content in search of what belongs to another location.
+    move_every: int | None = DAY
+    #: Bytes of content that move in a second, taken over minutes.
+    move_rate: int = 32 * 1024 * 1024
     #: Bytes that the scrub reads in a second.
     scrub_rate: int | None = 16 * 1024 * 1024
     #: Content whose bytes were found right so recently is not read again.
@@ -63,6 +75,14 @@ class Background:
         if care.pack_every is not None:
             often, pace = care.pack_every, care.pack_rate
             jobs[packing.WORK] = _repeat(packing.WORK, lambda: _pack(core, often, pace))
+        jobs[read_times.WORK] = _repeat(
+            read_times.WORK, lambda: read_times.keep_count(core), read_times.EVERY
+        )
+        if care.move_every is not None and core.tiers.rules:
+            seldom, speed = care.move_every, care.move_rate
+            jobs[moving.WORK] = _repeat(moving.WORK, lambda: _move(core, seldom, speed))
+        if core.places.several or core.places.primary.tier.value not in AT_HAND:
+            jobs[restoring.WORK] = _repeat(restoring.WORK, lambda: _watch(core), restoring.EVERY)
         if care.scrub_rate is not None:
             rate, interval = care.scrub_rate, care.scrub_every
             jobs[scrubbing.WORK] = _repeat(scrubbing.WORK, lambda: _scrub(core, rate, interval))
@@ -113,6 +133,24 @@ async def _pack(core: Core, every: int, rate: int) -> None:
         await asyncio.sleep(done.bytes / rate)
 
 
+async def _move(core: Core, every: int, rate: int) -> None:
+    """One pass in turns, as `_pack`; and what has moved is deleted where it was, when that is due."""
+    while await moving.is_due(core, every):
+        await read_times.flush(core)
+        async with hold(core, moving.WORK) as work:
+            done = await moving.move(work, limit=_MOVE_TURN)
+        if done.contents or done.faults:
+            _LOG.info("moved: %s", done)
+        await asyncio.sleep(done.bytes / rate)
+    if await core.database.read(partial(releases.is_due, now=core.clock.now())):
+        freed = await moving.release(core)
+        _LOG.info("released: %s", freed)
+
+
+async def _watch(core: Core) -> None:
+    await restoring.watch(core)
+
+
 async def _scrub(core: Core, rate: int, interval: int) -> None:
     if await scrubbing.is_due(core, interval):
         async with hold(core, scrubbing.WORK) as work:
@@ -120,7 +158,7 @@ async def _scrub(core: Core, rate: int, interval: int) -> None:
         _LOG.info("scrubbed: %s", done)
 
 
-async def _repeat(name: str, turn: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(name: str, turn: Callable[[], Awaitable[None]], pulse: float | None = None) -> None:
     """Take turns until cancelled. A failure is logged and tried again."""
     while True:
         try:
@@ -131,4 +169,4 @@ async def _repeat(name: str, turn: Callable[[], Awaitable[None]]) -> None:
             _LOG.log(level, "the %s did not run: %s", name, error)
         except Exception:
             _LOG.exception("the %s failed", name)
-        await asyncio.sleep(_PULSE)
+        await asyncio.sleep(_PULSE if pulse is None else pulse)

@@ -8,7 +8,8 @@ locked, no request waits for more than one small batch, and memory does not grow
 2. Blobs leave repositories where no manifest reaches them (`blob.unlinked`).
 3. Content goes that no repository has (`content.removed`): absent from here on.
 4. Bytes that no row names are noted: a crash between a commit and its row left them.
-5. Bytes are deleted when they have been noted for long enough.
+5. Bytes are deleted when they have been noted for long enough: content that nobody has from all locations,
+   content that has moved from the one that it left.
 6. Packs that have many dead bytes by now are rewritten.
 
 A crash between any two steps leaves bytes without a row, and a note of them that the next run goes on with.
@@ -34,6 +35,7 @@ from registry.control.export.lineage import stranger
 from registry.control.sql import holding, removals
 from registry.control.sql.removals import Removal
 from registry.control.sql.transaction import Transaction
+from registry.control.tiers import releasing
 from registry.control.work import Work
 
 T = TypeVar("T")
@@ -95,6 +97,7 @@ async def collect(
     if orphans:
         await _note_orphans(work, done, progress)
     await _free(work, done, progress, wait=wait)
+    await releasing.release(work, releasing.Released())
     done.rewritten_bytes = (await rewriting.rewrite(work)).freed
     left = await core.database.read(removals.waiting)
     done.waiting, done.waiting_bytes = left.objects, left.bytes
@@ -120,6 +123,7 @@ async def settle(work: Work) -> Collected:
     await take_over(work)
     await _note_orphans(work, done, lambda _: None)
     await _free(work, done, lambda _: None, wait=False)
+    await releasing.release(work, releasing.Released())
     return done
 
 
@@ -129,6 +133,7 @@ async def take_over(work: Work) -> None:
     Raises UNAVAILABLE while a deletion is under way in a process that was stopped.
     """
     await work.core.dataplane.admit(work.holder)
+    await releasing.take_over(work)
     while begun := await work.core.database.read(partial(removals.begun, limit=_BATCH)):
         await work.write(partial(_fail_batch, batch=begun))
 
@@ -141,6 +146,7 @@ def _fail_batch(tx: Transaction, *, batch: Sequence[Removal]) -> None:
 async def _forget_ended(work: Work) -> None:
     """Forget deletions that ended so long ago that who could not know of them is refused (arrival.py)."""
     before = work.core.clock.now() - 2 * arrival.GRACE
+    await releasing.forget_ended(work, before)
     while ended := await work.core.database.read(partial(removals.ended, before=before, limit=_PAGE)):
         for batch in _batches(ended):
             await work.write(partial(_forget_batch, batch=batch))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from registry.contract.dataplane import DomainId, Location, RestoreStatus, RetrievalTier
+from registry.contract.dataplane import Location, RestoreStatus, RetrievalTier
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind
-from registry.contract.events import LocationChanged
 from registry.contract.model import Reading
 from registry.control import recording
 from registry.control.access import Action, Caller
-from registry.control.core import Core
 from registry.control.reading import absence, open_reading, refuse_gone
 from registry.control.sql import lookups
 from registry.control.sql.lookups import BlobRow
-from registry.control.sql.transaction import Transaction
+from registry.control.tiers import restoring
+
+_SOON = tuple(RetrievalTier)
 
 _LOCATIONS = """
-SELECT location, retrieval_tier, restore_status FROM storage_locations
+SELECT location, retrieval_tier, restore_status, restored_until FROM storage_locations
 WHERE blob_id = :blob_id ORDER BY location
 """
 
@@ -40,26 +40,15 @@ class ContentService:
     async def locations(self, address: Digest) -> tuple[Location, ...]:
         blob = await self._find(address)
         rows = await self._core.database.fetch(_LOCATIONS, {"blob_id": blob.id})
-        return tuple(
-            Location(name, RetrievalTier(tier), RestoreStatus(status) if status else None)
-            for name, tier, status in rows
-        )
+        found = [
+            Location(name, RetrievalTier(tier), RestoreStatus(status) if status else None, until)
+            for name, tier, status, until in rows
+        ]
+        return tuple(sorted(found, key=lambda one: (_SOON.index(one.tier), one.name)))
 
     async def restore(self, address: Digest) -> RestoreStatus:
         blob = await self._find(address)
-        status = await self._core.dataplane.restore(blob.domain, blob.address)
-        places = await self.locations(address)
-        away = [place for place in places if place.tier in {RetrievalTier.COLD, RetrievalTier.ARCHIVE}]
-
-        def change(tx: Transaction) -> None:
-            for place in away:
-                if place.restore_status is not status:
-                    tx.emit(
-                        LocationChanged(blob.domain, blob.address, place.name, place.tier.value, status.value)
-                    )
-
-        await self._core.database.write(self._caller.principal.id, change)
-        return status
+        return await restoring.ask(self._core, self._caller.principal.id, blob.domain, blob.address)
 
     async def _find(self, address: Digest) -> BlobRow:
         self._caller.may(Action.PULL)
@@ -77,16 +66,3 @@ class ContentService:
         blob = BlobRow.of(row)
         refuse_gone(blob.state, ErrorKind.CONTENT_UNKNOWN, address)
         return blob
-
-
-async def set_tier(
-    core: Core, actor: str, domain: DomainId, address: Digest, location: str, tier: RetrievalTier
-) -> None:
-    """Say that a location of content is of `tier` now: what a mover of bytes calls when it is done."""
-
-    def change(tx: Transaction) -> None:
-        if tx.find_blob(domain, address) is None:
-            raise absence(ErrorKind.CONTENT_UNKNOWN, address)
-        tx.emit(LocationChanged(domain, address, location, tier.value, None))
-
-    await core.database.write(actor, change)

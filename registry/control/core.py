@@ -17,6 +17,9 @@ from registry.control.export.settings import Export
 from registry.control.followers.following import Follower
 from registry.control.pack_policy import NEVER, PackPolicy
 from registry.control.sql.database import Database
+from registry.control.tiers.places import Placement, Places
+from registry.control.tiers.policy import TierPolicy
+from registry.control.tiers.read_log import ReadLog
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -130,6 +133,11 @@ class Core:
     policies: Policies
     manifest_cache: ByteCache
     authorize: Callable[[Principal, str, Repository | None], None] = field(repr=False)
+    #: Where content can lie, where it belongs, and where it must not.
+    places: Places
+    reads: ReadLog
+    tiers: TierPolicy = TierPolicy()
+    placement: Placement = field(default_factory=Placement)
     #: Who reads the ledger beside the sessions, as it is set here.
     followers: tuple[Follower, ...] = ()
     #: Where the ledger is exported to; None where it is not.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from registry.contract.dataplane import DomainId, OpenFile
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import recording
 from registry.control.core import Core
-from registry.control.sql import lookups
+from registry.control.sql import lookups, movable
 from registry.control.sql.lookups import AWAY, ERASED, MISSING, BlobRow
+from registry.control.tiers import restoring
 
 #: Content up to this size (bytes) is read when it is asked for: that costs no more than to look whether it is
 #: there, and it is verified, and cached as manifests are.
@@ -22,13 +24,14 @@ _SMALL = 64 * 1024
 class StoredReading:
     """Implements `registry.contract.model.Reading` over the data plane.
 
-    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11). Bytes
-    that turn out lost or corrupt when they are read are told as `open_reading` does it. `data` are all the
+    Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11), which
+    may ask for them to be brought back. Bytes that turn out lost or corrupt when they are read are told as `open_reading` does it. `data` are all the
     bytes, verified, of content of at most _SMALL bytes that is not away.
     """
 
     digest: Digest
     size: int
+    blob_id: int
     domain: DomainId
     address: Digest
     away: bool
@@ -38,7 +41,7 @@ class StoredReading:
 
     async def open_file(self) -> OpenFile | None:
         if self.away:
-            raise recording.restore_required(self.address)
+            raise await self._away()
         if self.data is not None:
             return None
         try:
@@ -48,11 +51,13 @@ class StoredReading:
             raise
 
     async def link(self) -> str | None:
-        return None if self.away else await self.core.dataplane.link(self.domain, self.address)
+        if self.away or not await may_be_linked(self.core, self.domain, self.blob_id):
+            return None
+        return await self.core.dataplane.link(self.domain, self.address)
 
     async def stream(self, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         if self.away:
-            raise recording.restore_required(self.address)
+            raise await self._away()
         if self.data is not None:
             piece = self.data[start:] if length is None else self.data[start : start + length]
             if piece:  # an empty one would end a chunked answer
@@ -65,9 +70,15 @@ class StoredReading:
             await self._tell(error)
             raise
 
+    async def _away(self) -> StoreError:
+        await restoring.ask_for_reader(self.core, self.actor, self.domain, self.address, self.blob_id)
+        return recording.restore_required(self.address)
+
     async def _tell(self, error: StoreError) -> None:
         if error.kind is ErrorKind.CONTENT_UNKNOWN:
             await _tell_lost(self.core, self.actor, self.domain, self.address)
+        elif error.kind is ErrorKind.RESTORE_REQUIRED:
+            await restoring.learn(self.core, self.actor, self.domain, self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +110,19 @@ async def open_reading(
     a push heals it.
     """
     refuse_gone(blob.state, absent, digest)
-    data = None
-    if blob.state != AWAY and blob.size <= _SMALL:
-        data = await read_whole(core, actor, blob.domain, blob.address, _SMALL)
-        if data is None:
+    core.reads.note(blob.id)
+    data, away = None, blob.state == AWAY
+    if not away and blob.size <= _SMALL:
+        try:
+            data = await read_whole(core, actor, blob.domain, blob.address, _SMALL)
+        except StoreError as error:
+            if error.kind is not ErrorKind.RESTORE_REQUIRED:
+                raise
+            away = True  # what was restored has gone again, and nobody has seen it yet
+            await restoring.learn(core, actor, blob.domain, blob.address)
+        if data is None and not away:
             raise absence(absent, digest)
-    elif blob.state != AWAY:
+    elif not away:
         try:
             found = await core.dataplane.size(blob.domain, blob.address)
             if found != blob.size:
@@ -116,8 +134,21 @@ async def open_reading(
                 core, actor, blob.domain, blob.address, "absent or cut short when read"
             )
             raise absence(absent, digest) from error
-    away = blob.state == AWAY
-    return StoredReading(digest, blob.size, blob.domain, blob.address, away, core, actor, data)
+    return StoredReading(digest, blob.size, blob.id, blob.domain, blob.address, away, core, actor, data)
+
+
+async def may_be_linked(core: Core, domain: DomainId, blob_id: int) -> bool:
+    """Whether a URL of the storage may be handed out: never for bytes that lie where they must not.
+
+    The URL may be that of any place that has them, so all must be allowed.
+    """
+    if not core.placement.restricts_domain(domain):
+        return True
+    held = await core.database.read(partial(movable.places, low=blob_id, high=blob_id))
+    return all(
+        core.placement.refusal(domain, core.places.find(one.location)) is None
+        for one in held.get(blob_id, ())
+    )
 
 
 async def read_whole(core: Core, actor: str, domain: DomainId, address: Digest, limit: int) -> bytes | None:

@@ -19,9 +19,8 @@ from registry.control.core import Core
 from registry.control.sql import leases, lookups, removals, statements
 from registry.control.sql.lookups import GONE, MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.transaction import Transaction
-
-#: The location of a data plane that is embedded.
-LOCAL = "local"
+from registry.control.tiers import returning
+from registry.control.tiers.places import PRIMARY
 
 
 def ensure_repository(
@@ -56,10 +55,12 @@ def record_content(tx: Transaction, domain: DomainId, content: Content) -> BlobR
     known = tx.find_blob(domain, content.blake3)
     if known is None:
         removals.let_stay(tx.connection, domain, content.blake3)
-        seq = tx.emit(ContentStored(domain, content.blake3, content.sha256, content.size, LOCAL))
+        seq = tx.emit(ContentStored(domain, content.blake3, content.sha256, content.size, PRIMARY))
         known = BlobRow(seq, domain, content.blake3, content.size, PRESENT, tx.now)
-    elif known.state == MISSING:
-        tx.emit(ContentHealed(domain, content.blake3))
+    else:
+        returning.record(tx, known)
+        if known.state == MISSING:
+            tx.emit(ContentHealed(domain, content.blake3))
     if content.sha512 is not None:
         record_name(tx, known, content.sha512)
     return known

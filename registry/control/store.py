@@ -29,6 +29,10 @@ from registry.control.principals import principal_named
 from registry.control.schemas import SchemaService
 from registry.control.sql.database import OnBatch, ignore_batch
 from registry.control.sql.opening import open_database
+from registry.control.tiers import reads
+from registry.control.tiers.places import Placement, Places
+from registry.control.tiers.policy import TierPolicy
+from registry.control.tiers.read_log import ReadLog
 from registry.control.uploads import UploadService
 
 
@@ -118,6 +122,7 @@ class Store:
         if self._background is not None:
             await self._background.stop()
             self._background = None
+            await reads.flush(self.core)
         await self.core.database.close()
 
 
@@ -132,6 +137,8 @@ async def open_store(
     authorize: Callable[[Principal, str, Repository | None], None] = allow_all,
     followers: tuple[Follower, ...] = (),
     export: Export | None = None,
+    tiers: TierPolicy | None = None,
+    placement: Placement | None = None,
     on_batch: OnBatch = ignore_batch,
     connections: int | None = None,
 ) -> Store:
@@ -143,6 +150,9 @@ async def open_store(
     """
     limits = limits or Limits()
     clock = clock or SystemClock()
+    tiers, placement = tiers or TierPolicy(), placement or Placement()
+    places = Places(dataplane.places())
+    placement.check_arrivals(places)
     core = Core(
         database=await open_database(database, clock, on_batch, connections),
         dataplane=dataplane,
@@ -152,6 +162,10 @@ async def open_store(
         policies=Policies(policies),
         manifest_cache=ByteCache(limits.manifest_cache_bytes),
         authorize=authorize,
+        places=places,
+        reads=ReadLog(counts=bool(tiers.rules)),
+        tiers=tiers,
+        placement=placement,
         followers=followers,
         export=export,
     )

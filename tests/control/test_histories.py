@@ -32,9 +32,9 @@ from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import NewFile, NewPackage
 from registry.contract.names import Repository, Tag
-from registry.control.contents import set_tier
 from registry.dataplane import open_memory
 from tests.control.servers import PostgresServer
+from tests.control.tiers.saying import say_tier
 from tests.control.world import World, blake3, descriptor, image, index, once, open_world, sha256
 
 T = TypeVar("T")
@@ -134,11 +134,16 @@ class Histories(RuleBasedStateMachine):
         for repository in REPOSITORIES[:2]:
             self.stored(repository, b"{}")
 
+    def arrived(self, payload: bytes) -> None:
+        """Bytes that are pushed again are at hand again, whatever had become of them."""
+        self.missing.discard(payload)
+        self.away.discard(payload)
+
     def stored(self, repository: Repository, payload: bytes, algorithm: Algorithm = Algorithm.SHA256) -> None:
         self.expect(None, self.world.push_blob(payload, repository, algorithm))
         self.of(repository).blobs.add(payload)
         self.known.add(payload)
-        self.missing.discard(payload)
+        self.arrived(payload)
 
     @rule(repository=repositories, payload=payloads, algorithm=algorithms)
     def push_blob(self, repository: Repository, payload: bytes, algorithm: Algorithm) -> None:
@@ -156,7 +161,7 @@ class Histories(RuleBasedStateMachine):
         self.expect(None, upload())
         self.known.add(payload)
         self.leased.add(payload)
-        self.missing.discard(payload)
+        self.arrived(payload)
 
     @rule(source=repositories, destination=repositories, payload=payloads, named=st.booleans())
     def mount(self, source: Repository, destination: Repository, payload: bytes, named: bool) -> None:
@@ -199,7 +204,7 @@ class Histories(RuleBasedStateMachine):
     def change_tier(self, data: st.DataObject, tier: RetrievalTier) -> None:
         payload = data.draw(st.sampled_from(sorted(self.known)))
         core = self.world.store.core
-        self.expect(None, set_tier(core, "mover", DEFAULT_DOMAIN, blake3(payload), "local", tier))
+        self.expect(None, say_tier(core, DEFAULT_DOMAIN, blake3(payload), tier))
         cold = tier in {RetrievalTier.COLD, RetrievalTier.ARCHIVE}
         (self.away.add if cold else self.away.discard)(payload)
 
@@ -324,7 +329,7 @@ class Histories(RuleBasedStateMachine):
             return
         self.known.add(payload)
         self.leased.add(payload)
-        self.missing.discard(payload)
+        self.arrived(payload)
         self.expect(None, drafts.finalize(repository, tag, NewPackage(labels={"from": "draft"})))
         stored = self.run(self.world.session.manifests.get(repository, tag))
         self.of(repository).blobs.add(payload)

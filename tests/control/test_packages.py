@@ -18,7 +18,7 @@ from registry.contract.model import NewFile, NewPackage, PackageAccepted, Precon
 from registry.contract.names import Repository, Tag
 from registry.contract.package_oci import PACKAGE_CONFIG
 from registry.control import Limits, reaper
-from registry.control.contents import set_tier
+from tests.control.tiers.saying import say_tier
 from tests.control.world import (
     DAY,
     DEMO,
@@ -461,7 +461,7 @@ async def test_cold_content_says_so_until_it_is_restored(world: World) -> None:
     await world.push_image("v1")
     address = blake3(b"layer")
     core, contents = world.store.core, world.session.contents
-    await set_tier(core, "mover", DEFAULT_DOMAIN, address, "local", RetrievalTier.ARCHIVE)
+    await say_tier(core, DEFAULT_DOMAIN, address, RetrievalTier.ARCHIVE)
     for digest in (address, sha256(b"layer")):
         places = await contents.locations(digest)
         assert [(place.name, place.tier) for place in places] == [("local", RetrievalTier.ARCHIVE)]
@@ -474,9 +474,8 @@ async def test_cold_content_says_so_until_it_is_restored(world: World) -> None:
     await world.push_manifest("still-a-child", image(annotations={"cold": "layer"}))
     assert await contents.restore(address) is RestoreStatus.AVAILABLE
     assert await whole((await contents.get(address)).stream()) == b"layer"
-    assert (await contents.locations(address))[0].restore_status is RestoreStatus.AVAILABLE
-    await set_tier(core, "mover", DEFAULT_DOMAIN, address, "local", RetrievalTier.HOT)
-    await set_tier(core, "mover", DEFAULT_DOMAIN, blake3(image()), "local", RetrievalTier.COLD)
+    assert (await contents.locations(address))[0].tier is RetrievalTier.HOT
+    await say_tier(core, DEFAULT_DOMAIN, blake3(image()), RetrievalTier.COLD)
     async with refused(world, ErrorKind.RESTORE_REQUIRED):
         await world.session.manifests.get(DEMO, V1)
     async with refused(world, ErrorKind.RESTORE_REQUIRED):
@@ -484,8 +483,6 @@ async def test_cold_content_says_so_until_it_is_restored(world: World) -> None:
     for work in (contents.get, contents.locations, contents.restore):
         async with refused(world, ErrorKind.CONTENT_UNKNOWN):
             await work(blake3(b"nowhere"))
-    async with refused(world, ErrorKind.CONTENT_UNKNOWN):
-        await set_tier(core, "mover", DEFAULT_DOMAIN, blake3(b"no"), "local", RetrievalTier.HOT)
     await world.check()
 
 

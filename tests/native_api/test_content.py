@@ -8,8 +8,8 @@ import pytest
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, RetrievalTier
 from registry.contract.digest import Digest
-from registry.control.contents import set_tier
 from registry.control.store import PrincipalSession
+from tests.control.tiers.saying import say_tier
 from tests.native_api.world import ROOT, World
 
 DATA = bytes(range(256)) * 1000
@@ -80,8 +80,7 @@ async def test_a_cold_location_is_409_until_it_is_restored(world: World) -> None
     address = await world.put_content(DATA)
     assert isinstance(world.session, PrincipalSession)
     core = world.session.caller.core
-    actor = world.session.principal.id
-    await set_tier(core, actor, DEFAULT_DOMAIN, Digest.parse(address), "local", RetrievalTier.ARCHIVE)
+    await say_tier(core, DEFAULT_DOMAIN, Digest.parse(address), RetrievalTier.ARCHIVE)
     for link in (f"{ROOT}/content/{address}", entry["links"]["self"], f"{ROOT}/packages/app:v1/archive.tar"):
         answer = await world.http.get(link)
         assert (answer.status_code, answer.json()["kind"]) == (409, "restore_required"), link
@@ -90,7 +89,8 @@ async def test_a_cold_location_is_409_until_it_is_restored(world: World) -> None
     asked = await world.http.post(f"{ROOT}/content/{address}/restore")
     assert asked.status_code == 202
     (place,) = (await world.http.get(f"{ROOT}/content/{address}/locations")).json()["items"]
-    assert place["restore_status"] == asked.json()["restore_status"] == "available"
+    assert asked.json()["restore_status"] == "available"
+    assert (place["retrieval_tier"], place["restore_status"]) == ("hot", None)
     assert (await world.http.get(f"{ROOT}/content/{address}")).content == DATA
 
 

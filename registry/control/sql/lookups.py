@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId
+from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId, RetrievalTier
 from registry.contract.digest import Digest
 from registry.control.sql.holding import REACHED, WEAK
 from registry.control.sql.statements import first, rows
@@ -20,6 +20,9 @@ from registry.control.sql.statements import first, rows
 #: States of content (A7): its bytes are at hand, are gone, lie where they must be fetched from first, or
 #: were erased with the keys of their domain.
 PRESENT, MISSING, AWAY, ERASED = "present", "missing", "away", "erased"
+
+#: Tiers that give their bytes at once, without a restore.
+AT_HAND = frozenset({RetrievalTier.HOT.value, RetrievalTier.WARM.value})
 
 #: Content whose bytes cannot be had; in SQL `NOT_GONE` holds for all other.
 GONE = frozenset({MISSING, ERASED})

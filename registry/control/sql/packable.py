@@ -1,4 +1,4 @@
-"""Content with the repositories that have it, in the order it arrived: what a packing looks over."""
+"""Content with the repositories that have it, in the order it arrived: what packing and moving look over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from registry.contract.names import Repository
 from registry.control.sql.lookups import PRESENT
 
 _PAGE = text("""
-SELECT rb.blob_id, rb.repository_id, r.name, b.domain, b.content_address, b.size, b.state, b.created_at
+SELECT rb.blob_id, rb.repository_id, r.name, b.domain, b.content_address, b.size, b.state, b.created_at,
+    rb.as_manifest
 FROM repository_blobs rb
 JOIN blobs b ON b.id = rb.blob_id
 JOIN repositories r ON r.id = rb.repository_id
@@ -35,6 +36,7 @@ class Had:
     size: int
     present: bool
     created_at: int
+    as_manifest: bool
 
     @property
     def digest(self) -> Digest:
@@ -49,5 +51,13 @@ def following(connection: Connection, after: tuple[int, int], limit: int) -> lis
 
 def _had(row: Sequence[Any]) -> Had:
     return Had(
-        row[0], row[1], Repository(row[2]), DomainId(row[3]), row[4], row[5], row[6] == PRESENT, row[7]
+        row[0],
+        row[1],
+        Repository(row[2]),
+        DomainId(row[3]),
+        row[4],
+        row[5],
+        row[6] == PRESENT,
+        row[7],
+        bool(row[8]),
     )

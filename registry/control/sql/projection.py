@@ -38,7 +38,7 @@ from registry.contract.events import (
 from registry.control.details import ManifestDetails
 from registry.control.sql import lookups
 from registry.control.sql import tables as t
-from registry.control.sql.lookups import AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
+from registry.control.sql.lookups import AT_HAND, AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.statements import first, insert_into, rows, run, run_many
 from registry.control.sql.usage_deltas import UsageDeltas
 
@@ -297,9 +297,8 @@ class Projection:
         self._blobs[(blob.domain, blob.address)] = replace(blob, state=state)
 
     def _is_at_hand(self, blob_id: int) -> bool:
-        at_once = {RetrievalTier.HOT.value, RetrievalTier.WARM.value}
         return any(
-            tier in at_once or restore == RestoreStatus.AVAILABLE.value
+            tier in AT_HAND or restore == RestoreStatus.AVAILABLE.value
             for _, tier, restore in rows(self._connection, _PLACES, blob_id=blob_id)
         )
 
