@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from registry.contract.ports import Clock
 from registry.control.sql import closing
+from registry.control.sql.changes import Changes
 from registry.control.sql.faults import declared, loses_transaction, translate
 from registry.control.sql.statements import Row, first, run
 from registry.control.sql.transaction import Head, Transaction
@@ -154,9 +155,11 @@ def run_batch(connection: Connection, head: Head, batch: Sequence[Pending], cloc
     if alone and outcomes[0].error is not None:
         connection.rollback()
         return outcomes
-    usage.write(connection)
+    changes = Changes(connection)
+    usage.write(changes)
     if head.seq != before:
-        run(connection, _SET_HEAD, seq=head.seq, time=head.time)
+        changes.run(_SET_HEAD, seq=head.seq, time=head.time)
+    changes.send()
     return outcomes
 
 

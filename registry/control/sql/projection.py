@@ -38,8 +38,14 @@ from registry.contract.events import (
 from registry.control.details import ManifestDetails
 from registry.control.sql import lookups
 from registry.control.sql import tables as t
+<<<<<<< HEAD
 from registry.control.sql.lookups import AT_HAND, AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.statements import first, insert_into, rows, run, run_many
+=======
+from registry.control.sql.changes import Changes
+from registry.control.sql.lookups import AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
+from registry.control.sql.statements import first, insert_into, rows, run
+>>>>>>> b581699 (wip)
 from registry.control.sql.usage_deltas import UsageDeltas
 
 
@@ -58,8 +64,6 @@ _INSERT_BLOB = insert_into(t.blobs)
 _INSERT_DIGEST = insert_into(t.blob_digests)
 _INSERT_LOCATION = insert_into(t.storage_locations)
 _INSERT_MANIFEST = insert_into(t.manifests)
-_INSERT_EDGE = insert_into(t.manifest_edges)
-_INSERT_FIELD = insert_into(t.manifest_fields)
 _INSERT_SCHEMA = insert_into(t.metadata_schemas)
 _INSERT_LINK = insert_into(t.repository_blobs)
 _INSERT_USAGE = insert_into(t.repository_usage)
@@ -94,7 +98,10 @@ _LINK_KEY = "WHERE repository_id = :repository_id AND blob_id = :blob_id"
 _LINK = f"SELECT as_blob, as_manifest FROM repository_blobs {_LINK_KEY}"
 _SET_LINK = f"UPDATE repository_blobs SET as_blob = :as_blob, as_manifest = :as_manifest {_LINK_KEY}"
 _DELETE_LINK = f"DELETE FROM repository_blobs {_LINK_KEY}"
-_HOLDERS = "SELECT repository_id FROM repository_blobs WHERE blob_id = :blob_id LIMIT 2"
+_OTHERS = """
+SELECT repository_id FROM repository_blobs
+WHERE blob_id = :blob_id AND repository_id <> :repository_id LIMIT 2
+"""
 
 _MANIFEST = f"SELECT id FROM manifests {_LINK_KEY}"
 _DELETE_DETAILS = (
@@ -125,23 +132,28 @@ class Projection:
 
     Usage counters change with nearly every event and nobody reads them in between, so they are gathered in
     `usage` and written by whoever ends the transaction. What the projection has looked up or made it
-    remembers, for itself and for the mutation that emits the events.
+    remembers, for itself and for the mutation that emits the events. Rows that an event makes or takes go to
+    `changes`, and are there when `apply` returns; what a step reads again it writes directly.
     """
 
-    def __init__(self, connection: Connection, usage: UsageDeltas) -> None:
+    def __init__(self, connection: Connection, usage: UsageDeltas, changes: Changes) -> None:
         self._connection = connection
         self._usage = usage
+        self._changes = changes
         self._repositories: dict[str, RepositoryRow] = {}
-        self._blobs: dict[tuple[DomainId, Digest], BlobRow] = {}
+        self._blobs: dict[tuple[DomainId, Digest], BlobRow | None] = {}
         self._manifests: dict[tuple[int, int], int] = {}
         self._links: dict[tuple[int, int], tuple[bool, bool] | None] = {}
         #: Ids of what this projection has made: no older row can refer to it.
         self._made: set[int] = set()
+        #: Repositories that have what this projection has made.
+        self._holders: dict[int, set[int]] = {}
 
     def apply(self, entry: Entry, derived: Derived | None = None) -> None:
         """Change the views as `entry` says."""
         handler = _HANDLERS[type(entry.event)]
         handler(self, entry, entry.event, derived)
+        self._changes.send()
 
     # --- look-ups --------------------------------------------------------------------------------------
 
@@ -156,12 +168,10 @@ class Projection:
 
     def find_blob(self, domain: DomainId, address: Digest) -> BlobRow | None:
         """The content with that address."""
-        found = self._blobs.get((domain, address))
-        if found is None:
-            found = lookups.find_blob(self._connection, domain, address)
-            if found is not None:
-                self._blobs[(domain, address)] = found
-        return found
+        key = (domain, address)
+        if key not in self._blobs:
+            self._blobs[key] = lookups.find_blob(self._connection, domain, address)
+        return self._blobs[key]
 
     def find_link(self, repository: RepositoryRow, blob: BlobRow) -> tuple[bool, bool] | None:
         """Whether the repository has the content (as a blob, as a manifest); None when not at all."""
@@ -184,21 +194,19 @@ class Projection:
     # --- repositories and content ----------------------------------------------------------------------
 
     def _repository_created(self, entry: Entry, event: RepositoryCreated, _: Derived | None) -> None:
-        run(
-            self._connection,
+        self._changes.run(
             _INSERT_REPOSITORY,
             id=entry.seq,
             name=event.repository,
             domain=event.domain,
             created_at=entry.time,
         )
-        run(self._connection, _INSERT_USAGE, repository_id=entry.seq, logical=0, exclusive=0, objects=0)
+        self._changes.run(_INSERT_USAGE, repository_id=entry.seq, logical=0, exclusive=0, objects=0)
         self._repositories[event.repository] = RepositoryRow(entry.seq, event.repository, event.domain)
         self._made.add(entry.seq)
 
     def _content_stored(self, entry: Entry, event: ContentStored, _: Derived | None) -> None:
-        run(
-            self._connection,
+        self._changes.run(
             _INSERT_BLOB,
             id=entry.seq,
             domain=event.domain,
@@ -219,8 +227,7 @@ class Projection:
         self._name(event.domain, event.digest, self._blob(event.domain, event.blake3).id)
 
     def _name(self, domain: DomainId, digest: Digest, blob_id: int) -> None:
-        run(
-            self._connection,
+        self._changes.run(
             _INSERT_DIGEST,
             domain=domain,
             digest=str(digest),
@@ -276,8 +283,7 @@ class Projection:
     def _add_place(
         self, blob_id: int, size: int, location: str, tier: str, status: str | None, until: int | None
     ) -> None:
-        run(
-            self._connection,
+        self._changes.run(
             _INSERT_LOCATION,
             blob_id=blob_id,
             location=location,
@@ -289,6 +295,7 @@ class Projection:
 
     def _weigh(self, blob: BlobRow) -> None:
         """Say whether the content is at hand, now that something about its places has changed."""
+        self._changes.send()
         if blob.state not in GONE:
             self._set_state(blob, PRESENT if self._is_at_hand(blob.id) else AWAY)
 
@@ -316,8 +323,7 @@ class Projection:
         repository = self._repository(event.repository)
         blob = self._blob(repository.domain, event.blake3)
         details = derived if isinstance(derived, ManifestDetails) else None
-        run(
-            self._connection,
+        self._changes.run(
             _INSERT_MANIFEST,
             id=entry.seq,
             repository_id=repository.id,
@@ -339,14 +345,13 @@ class Projection:
         blob = self._blob(repository.domain, event.blake3)
         manifest_id = self._manifest(repository, blob)
         for statement in _DELETE_MANIFEST:
-            run(self._connection, statement, id=manifest_id)
+            self._changes.run(statement, id=manifest_id)
         del self._manifests[(repository.id, blob.id)]
         self._unlink(repository, blob, as_manifest=True)
 
     def _tag_set(self, entry: Entry, event: TagSet, _: Derived | None) -> None:
         repository = self._repository(event.repository)
-        run(
-            self._connection,
+        self._changes.run(
             _SET_TAG,
             repository_id=repository.id,
             name=event.tag,
@@ -357,14 +362,13 @@ class Projection:
 
     def _tag_deleted(self, _entry: Entry, event: TagDeleted, _: Derived | None) -> None:
         repository = self._repository(event.repository)
-        run(self._connection, _DELETE_TAG, repository_id=repository.id, name=event.tag)
+        self._changes.run(_DELETE_TAG, repository_id=repository.id, name=event.tag)
 
     # --- schemas ---------------------------------------------------------------------------------------
 
     def _schema_registered(self, entry: Entry, event: SchemaRegistered, derived: Derived | None) -> None:
         run(self._connection, _RETIRE_SCHEMA, variant=event.variant, current=False)
-        run(
-            self._connection,
+        self._changes.run(
             _INSERT_SCHEMA,
             variant=event.variant,
             version=event.version,
@@ -381,8 +385,9 @@ class Projection:
 
     def write_details(self, manifest_id: int, repository_id: int, details: ManifestDetails) -> None:
         """Complete a manifest's row after a replay."""
-        run(self._connection, _SET_DETAILS, id=manifest_id, **_detail_columns(details))
+        self._changes.run(_SET_DETAILS, id=manifest_id, **_detail_columns(details))
         self._write_rows(manifest_id, repository_id, details)
+        self._changes.send()
 
     def restore_details(self, repository: RepositoryRow, blob: BlobRow, details: ManifestDetails) -> None:
         """Write the rows of a manifest that may lack them."""
@@ -396,9 +401,8 @@ class Projection:
         run(self._connection, _SET_DOCUMENT, variant=variant, version=version, document=document.text)
 
     def _write_rows(self, manifest_id: int, repository_id: int, details: ManifestDetails) -> None:
-        run_many(
-            self._connection,
-            _INSERT_EDGE,
+        self._changes.insert(
+            t.manifest_edges,
             [
                 {
                     "manifest_id": manifest_id,
@@ -414,9 +418,8 @@ class Projection:
                 for position, edge in enumerate(details.edges)
             ],
         )
-        run_many(
-            self._connection,
-            _INSERT_FIELD,
+        self._changes.insert(
+            t.manifest_fields,
             [{"path": path, "value": value, "manifest_id": manifest_id} for path, value in details.fields],
         )
 
@@ -429,9 +432,10 @@ class Projection:
         if present is not None:
             self._set_link(repository, blob, present[0] or as_blob, present[1] or as_manifest)
             return
-        self._usage.add_link(repository.id, self._holders(blob), blob.size)
-        run(
-            self._connection,
+        self._usage.add_link(repository.id, self._others(repository, blob), blob.size)
+        if blob.id in self._made:
+            self._holders.setdefault(blob.id, set()).add(repository.id)
+        self._changes.run(
             _INSERT_LINK,
             repository_id=repository.id,
             blob_id=blob.id,
@@ -450,13 +454,13 @@ class Projection:
         if stays_blob or stays_manifest:
             self._set_link(repository, blob, stays_blob, stays_manifest)
             return
-        run(self._connection, _DELETE_LINK, repository_id=repository.id, blob_id=blob.id)
+        self._changes.run(_DELETE_LINK, repository_id=repository.id, blob_id=blob.id)
         self._links[(repository.id, blob.id)] = None
-        self._usage.remove_link(repository.id, self._holders(blob), blob.size)
+        self._usage.remove_link(repository.id, self._others(repository, blob), blob.size)
+        self._holders.get(blob.id, set()).discard(repository.id)
 
     def _set_link(self, repository: RepositoryRow, blob: BlobRow, as_blob: bool, as_manifest: bool) -> None:
-        run(
-            self._connection,
+        self._changes.run(
             _SET_LINK,
             repository_id=repository.id,
             blob_id=blob.id,
@@ -465,9 +469,12 @@ class Projection:
         )
         self._links[(repository.id, blob.id)] = (as_blob, as_manifest)
 
-    def _holders(self, blob: BlobRow) -> list[int]:
-        """Repositories that have the content, two of them at most."""
-        return [row[0] for row in rows(self._connection, _HOLDERS, blob_id=blob.id)]
+    def _others(self, repository: RepositoryRow, blob: BlobRow) -> list[int]:
+        """Further repositories that have the content, two of them at most."""
+        if blob.id in self._made:
+            return [holder for holder in self._holders.get(blob.id, ()) if holder != repository.id][:2]
+        found = rows(self._connection, _OTHERS, blob_id=blob.id, repository_id=repository.id)
+        return [row[0] for row in found]
 
     # --- what an event names must be there -------------------------------------------------------------
 

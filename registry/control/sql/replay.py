@@ -18,6 +18,7 @@ from registry.contract.events import decode_entry
 from registry.control.details import ManifestDetails
 from registry.control.sql import lookups
 from registry.control.sql import tables as t
+from registry.control.sql.changes import Changes
 from registry.control.sql.lookups import ERASED, MISSING
 from registry.control.sql.projection import Projection, SchemaDocument
 from registry.control.sql.statements import rows
@@ -68,11 +69,13 @@ def envelopes(connection: Connection, after: int, limit: int) -> list[bytes]:
 def project(connection: Connection, entries: Sequence[bytes]) -> int:
     """Apply at least one entry to the views; returns the place of the last."""
     usage = UsageDeltas()
-    projection = Projection(connection, usage)
+    changes = Changes(connection)
+    projection = Projection(connection, usage, changes)
     for envelope in entries:
         entry = decode_entry(envelope)
         projection.apply(entry)
-    usage.write(connection)
+    usage.write(changes)
+    changes.send()
     return entry.seq
 
 
@@ -125,12 +128,16 @@ def live_schemas(connection: Connection) -> list[LiveSchema]:
 
 def write_details(connection: Connection, manifest: LiveManifest, details: ManifestDetails) -> None:
     """Complete a manifest's row."""
-    Projection(connection, UsageDeltas()).write_details(manifest.id, manifest.repository_id, details)
+    _projection(connection).write_details(manifest.id, manifest.repository_id, details)
 
 
 def write_schema(connection: Connection, schema: LiveSchema, text: str) -> None:
     """Complete a schema's row."""
-    Projection(connection, UsageDeltas()).write_schema(schema.variant, schema.version, SchemaDocument(text))
+    _projection(connection).write_schema(schema.variant, schema.version, SchemaDocument(text))
+
+
+def _projection(connection: Connection) -> Projection:
+    return Projection(connection, UsageDeltas(), Changes(connection))
 
 
 #: Views with columns or rows that are read from bytes: without the bytes they cannot be compared.

@@ -11,9 +11,10 @@ from registry.contract.digest import Digest
 from registry.contract.events import Entry, Event, encode_entry, scope_of
 from registry.control.details import ManifestDetails
 from registry.control.sql import tables
+from registry.control.sql.changes import Changes
 from registry.control.sql.lookups import BlobRow, RepositoryRow
 from registry.control.sql.projection import Derived, Projection
-from registry.control.sql.statements import insert_into, run
+from registry.control.sql.statements import insert_into
 from registry.control.sql.usage_deltas import UsageDeltas
 
 _APPEND = insert_into(tables.events)
@@ -38,7 +39,8 @@ class Transaction:
         self._actor = actor
         #: What the mutation has changed of the usage counters, for who commits to write.
         self.usage = UsageDeltas()
-        self._projection = Projection(connection, self.usage)
+        self._changes = Changes(connection)
+        self._projection = Projection(connection, self.usage, self._changes)
 
     def find_repository(self, name: str) -> RepositoryRow | None:
         """The repository of that name, as this mutation has left it so far."""
@@ -67,8 +69,7 @@ class Transaction:
         `derived` is what the views also take from bytes; a replay reads it from those bytes again.
         """
         entry = Entry(self._head.seq + 1, self.now, self._actor, event)
-        run(
-            self.connection,
+        self._changes.run(
             _APPEND,
             seq=entry.seq,
             time=entry.time,

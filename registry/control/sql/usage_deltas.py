@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
-
-from registry.control.sql.statements import run
+from registry.control.sql.changes import Changes
 
 _REPOSITORY = """
 UPDATE repository_usage SET logical = logical + :logical, exclusive = exclusive + :exclusive,
@@ -87,12 +85,11 @@ class UsageDeltas:
         for location, held in other.places.items():
             self._count_place(location, held.bytes, held.objects)
 
-    def write(self, connection: Connection) -> None:
+    def write(self, changes: Changes) -> None:
         """Change the counters. Rows in the order of their ids, so that writers never wait in a circle."""
         for repository, delta in sorted(self.repositories.items()):
             if delta != _Delta():
-                run(
-                    connection,
+                changes.run(
                     _REPOSITORY,
                     repository_id=repository,
                     logical=delta.logical,
@@ -100,12 +97,13 @@ class UsageDeltas:
                     objects=delta.objects,
                 )
         if self.logical or self.physical or self.objects:
-            run(connection, _STORE, logical=self.logical, physical=self.physical, objects=self.objects)
+            changes.run(_STORE, logical=self.logical, physical=self.physical, objects=self.objects)
         for location, held in sorted(self.places.items()):
             if held != _Held():
-                run(connection, _PLACE, location=location, bytes=held.bytes, objects=held.objects)
+                changes.run(_PLACE, location=location, bytes=held.bytes, objects=held.objects)
         if any(held.objects < 0 for held in self.places.values()):
-            run(connection, _EMPTY_PLACES)
+            changes.send()
+            changes.run(_EMPTY_PLACES)
 
     def _count(self, repository: int, others: list[int], size: int, objects: int) -> None:
         mine = self._of(repository)
