@@ -38,14 +38,9 @@ from registry.contract.events import (
 from registry.control.details import ManifestDetails
 from registry.control.sql import lookups
 from registry.control.sql import tables as t
-<<<<<<< HEAD
-from registry.control.sql.lookups import AT_HAND, AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
-from registry.control.sql.statements import first, insert_into, rows, run, run_many
-=======
 from registry.control.sql.changes import Changes
-from registry.control.sql.lookups import AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
+from registry.control.sql.lookups import AT_HAND, AWAY, GONE, MISSING, PRESENT, BlobRow, RepositoryRow
 from registry.control.sql.statements import first, insert_into, rows, run
->>>>>>> b581699 (wip)
 from registry.control.sql.usage_deltas import UsageDeltas
 
 
