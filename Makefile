@@ -17,10 +17,10 @@ DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup dev serve check test conformance soak lock clean
+.PHONY: help setup dev serve check test conformance soak bench bench-smoke lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(RUN_STAMP) ## create .venv and install what the server needs
 
@@ -51,10 +51,19 @@ conformance: $(DEV_STAMP) ## suites and real clients against a server; writes th
 CYCLES ?= 300
 MINUTES ?= 10
 POWER ?= 3
+OUTAGES ?= 1
 
-soak: $(DEV_STAMP) ## faults at length: kills, power loss, all at once (CYCLES=, MINUTES=, POWER=, SEED=; JSON=file)
+soak: $(DEV_STAMP) ## faults at length: kills, power loss, all at once, outages (CYCLES=, MINUTES=, POWER=, OUTAGES=, SEED=; JSON=file)
 	$(BIN)/python -m tests.faults.soak --cycles $(CYCLES) --minutes $(MINUTES) --power $(POWER) \
-		$(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+		--outages $(OUTAGES) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+bench: $(DEV_STAMP) ## measure beside other registries, an hour at most; goes on where it was broken off
+	$(BIN)/python -m conformance.clients.install
+	$(BIN)/python -m conformance.peers
+
+bench-smoke: $(DEV_STAMP) ## a little of that, in minutes
+	$(BIN)/python -m conformance.clients.install
+	$(BIN)/python -m conformance.peers --smoke --fresh
 
 # The lock for the server holds the same versions as the one for development, and less.
 COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url \

@@ -7,30 +7,27 @@ flows on when it is mended, as TCP sends again what was lost.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
 
-T = TypeVar("T")
+from tests.faults.loop import LoopThread
 
 #: A port on loopback, or the path of a Unix socket.
 Target = int | Path
 
 
 class Cable:
-    """Ends at `port` on loopback, and leads to `target`."""
+    """Ends at `port` of the address `host`, and leads to `target`."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._target = target
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._thread = LoopThread()
         self._lines: set[_Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._whole = True
-        self._server: asyncio.Server = self._run(self._listen())
+        self._server: asyncio.Server = self._thread.run(self._listen())
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
@@ -51,15 +48,13 @@ class Cable:
         self.snap()
 
     def close(self) -> None:
-        self._run(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.run(self._end())
+        self._thread.close()
 
     # --- in the cable's own thread ---------------------------------------------------------------------
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return await asyncio.start_server(self._accept, self._host, 0)
 
     async def _end(self) -> None:
         self._server.close()
@@ -77,7 +72,7 @@ class Cable:
             line.let_pass(whole)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._connect(reader, writer))
+        task = asyncio.get_running_loop().create_task(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -96,7 +91,8 @@ class Cable:
                 line.far = far
                 both = [line.pump(reader, far), line.pump(far_reader, writer)]
                 await asyncio.wait(
-                    [self._loop.create_task(one) for one in both], return_when="FIRST_COMPLETED"
+                    [asyncio.get_running_loop().create_task(one) for one in both],
+                    return_when="FIRST_COMPLETED",
                 )
         finally:
             line.end()
@@ -108,10 +104,7 @@ class Cable:
         async def changed() -> None:
             change()
 
-        self._run(changed())
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        self._thread.run(changed())
 
 
 class _Line:

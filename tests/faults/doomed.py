@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.faults.wire import ask
-from tests.server.program import Running
+from tests.faults.wire import Listener, ask
 
 _IMAGE = "application/vnd.oci.image.manifest.v1+json"
 #: Method, target, body and headers of a request.
@@ -77,7 +76,7 @@ class Doomed:
         return [(f"/v2/{self.repository}/blobs/{_sha256(data)}", data) for data in self.files]
 
 
-def verify_doomed(server: Running, all_doomed: Sequence[Doomed]) -> None:
+def verify_doomed(server: Listener, all_doomed: Sequence[Doomed]) -> None:
     """What is sure is there, what is gone stays away, and nothing is there in part."""
     for doomed in all_doomed:
         statuses = {ask(server, "GET", way).status for way in doomed.ways()}
@@ -93,7 +92,7 @@ def verify_doomed(server: Running, all_doomed: Sequence[Doomed]) -> None:
             doomed.life = Life.GONE
 
 
-def verify_collected(server: Running, all_doomed: Sequence[Doomed]) -> int:
+def verify_collected(server: Listener, all_doomed: Sequence[Doomed]) -> int:
     """After a collection that waited for nothing: what is gone left no bytes. How many were looked for."""
     targets = [target for doomed in all_doomed if doomed.life is Life.GONE for target, _ in doomed.contents()]
     left = [target for target in targets if ask(server, "HEAD", target).status != 404]

@@ -11,15 +11,16 @@ import json
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from random import Random
 
 from blake3 import blake3
 
 from tests.faults.doomed import Doomed, Life, verify_doomed
-from tests.faults.wire import Answer, ask
-from tests.server.program import Running
+from tests.faults.wire import Answer, Listener, ask
 
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 
@@ -57,6 +58,8 @@ class History:
     """As `packages`, asked for but not acknowledged."""
     sessions: dict[str, bytes] = field(default_factory=dict)
     """Location of an upload in pieces that was not completed → all bytes that it is to have."""
+    late: bool = False
+    """Whether a request that nobody waits for may be carried out after later ones: its server was stopped."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def acknowledged(self) -> int:
@@ -81,8 +84,17 @@ class History:
         """Whether a collection may have taken the blob."""
         return key not in self.named and time.monotonic() - self.arrived[key] > self.lease
 
+    def hung(self, key: tuple[str, str]) -> list[bytes]:
+        """Manifests that were asked to be tagged so, without an answer."""
+        return [body for body in self.tags[key] if (key[0], sha256(body)) not in self.manifests]
 
-def _send(server: Running, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+
+#: Method, target, body and headers to an answer; raises KilledError where none came.
+Send = Callable[..., Answer]
+
+
+def ask_living(server: Listener, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+    """Ask a server that never fails and may go away."""
     try:
         answer = ask(server, method, target, body, **headers)
     except (OSError, HTTPException) as error:
@@ -94,19 +106,20 @@ def _send(server: Running, method: str, target: str, body: bytes = b"", **header
 class Client:
     """One client that pushes this and that, until the server is gone or it is told to stop.
 
-    It works in repositories of its own.
+    It works in repositories of its own. `send` asks in another way than `server`'s.
     """
 
     def __init__(
         self,
-        server: Running,
+        server: Listener,
         history: History,
         chance: Random,
         name: str,
         stop: threading.Event | None = None,
+        send: Send | None = None,
     ) -> None:
         self._stop = stop or threading.Event()
-        self._server = server
+        self._send = send or partial(ask_living, server)
         self._history = history
         self._chance = chance
         self._name = name
@@ -114,6 +127,15 @@ class Client:
 
     def work(self) -> None:
         """Push until the server does not answer any more, or `stop` is set."""
+        try:
+            while not self._stop.is_set():
+                self.turn()
+        except KilledError:
+            return
+
+    def turn(self) -> None:
+        """Do one thing. Raises KilledError when something of it was not answered."""
+        self._count += 1
         kinds = (
             self._manifest,
             self._chunked,
@@ -124,18 +146,10 @@ class Client:
             self._delete,
             self._delete,
         )
-        try:
-            while not self._stop.is_set():
-                self._count += 1
-                self._chance.choice(kinds)()
-        except KilledError:
-            return
+        self._chance.choice(kinds)()
 
     def _bytes(self) -> bytes:
         return self._chance.randbytes(self._chance.choice((0, 1, 100, 5_000, 200_000)))
-
-    def _send(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
-        return _send(self._server, method, target, body, **headers)
 
     def _blob(self, repository: str) -> bytes:
         data, begun = self._bytes(), time.monotonic()
@@ -188,8 +202,9 @@ class Client:
         answer = self._send("PUT", f"/v2/{repository}/manifests/{tag}", body, Content_Type=OCI_IMAGE)
         assert answer.status == 201, answer
         with self._history.lock:
-            self._history.tags[repository, tag] = [body]
             self._history.manifests[repository, sha256(body)] = body
+            late = self._history.hung((repository, tag)) if self._history.late else []
+            self._history.tags[repository, tag] = [body, *late]
             self._history.named |= {(repository, sha256(config)), (repository, sha256(layer))}
 
     def _doom(self) -> None:
@@ -270,7 +285,7 @@ class Client:
             self._history.packages[repository, version] = made
 
 
-def verify(server: Running, history: History) -> None:
+def verify(server: Listener, history: History) -> None:
     """Everything acknowledged is there, byte for byte; nothing else is half there; uploads go on."""
     for place, data in list(history.sessions.items()):
         _resume(server, place, data, history)
@@ -300,7 +315,7 @@ def verify(server: Running, history: History) -> None:
         assert set(listed) <= {tag for owner, tag in history.tags if owner == repository}
 
 
-def _verify_tag(server: Running, repository: str, tag: str, may_be: list[bytes], history: History) -> None:
+def _verify_tag(server: Listener, repository: str, tag: str, may_be: list[bytes], history: History) -> None:
     answer = ask(server, "GET", f"/v2/{repository}/manifests/{tag}")
     acknowledged = bool(may_be) and (repository, sha256(may_be[0])) in history.manifests
     if answer.status == 404:
@@ -318,7 +333,7 @@ def _verify_tag(server: Running, repository: str, tag: str, may_be: list[bytes],
     may_be[:] = [answer.body]
 
 
-def _verify_package(server: Running, repository: str, version: str, files: dict[str, bytes]) -> None:
+def _verify_package(server: Listener, repository: str, version: str, files: dict[str, bytes]) -> None:
     target = f"/api/v1/packages/{repository}:{version}"
     shown = ask(server, "GET", target)
     assert shown.status == 200, (target, shown)
@@ -329,7 +344,7 @@ def _verify_package(server: Running, repository: str, version: str, files: dict[
     assert ask(server, "GET", f"/v2/{repository}/manifests/{version}").status == 200
 
 
-def _resume(server: Running, place: str, data: bytes, history: History) -> None:
+def _resume(server: Listener, place: str, data: bytes, history: History) -> None:
     """Go on from the offset that the server reports, which may be less than what it had acknowledged."""
     begun = time.monotonic()
     if place.startswith("/v2/"):

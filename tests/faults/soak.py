@@ -1,6 +1,6 @@
 """`make soak`: the fault table at length. See tests/faults/README.md.
 
-    python -m tests.faults.soak [--cycles 300] [--minutes 10] [--power 3] [--seed N] [--json FILE]
+    python -m tests.faults.soak [--cycles 300] [--minutes 10] [--power 3] [--outages 1] [--seed N] [--json F]
 
 Prints what it does as it goes and a summary in the end; a failure names its seed. Exit code 0: all held;
 1: something did not.
@@ -20,11 +20,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.dataplane.power.story import STORIES
 from tests.dataplane.power.trying import try_story
 from tests.faults.everything import run_everything
 from tests.faults.kills import run_cycles
 from tests.faults.upgrades import run_upgrades
+from tests.replicas.outage_run import check, run_outage
+from tests.replicas.outages import OUTAGES, wired_cluster
 
 #: Kills on one store, before a new one is begun.
 _CYCLES = 30
@@ -73,12 +77,32 @@ def everything(seed: int, minutes: float, folder: Path) -> dict[str, Any]:
     return done.told()
 
 
+def outages(seed: int, rounds: int, folder: Path) -> dict[str, Any]:
+    """Each outage of replicas and of what they stand on, as long as it lasts at length."""
+    told: dict[str, Any] = {}
+    try:
+        with wired_cluster(folder / "replicas") as wired:
+            for turn in range(rounds):
+                for outage in OUTAGES:
+                    figures = run_outage(wired, outage, outage.seconds, seed + turn).told()
+                    told[f"{turn + 1}: {outage.name}"] = figures
+                    say(f"{outage.name}: {figures}")
+            wired.it.heal()
+            told["events"] = check(wired)
+    except pytest.skip.Exception as missing:
+        raise RuntimeError(str(missing)) from None
+    return told
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cycles", type=int, default=300, help="kills of a server at work; 0 for none")
     parser.add_argument("--minutes", type=float, default=10, help="of everything at once; 0 for none")
     parser.add_argument(
         "--power", type=int, default=3, help="turns at each moment of a power loss; 0 for none"
+    )
+    parser.add_argument(
+        "--outages", type=int, default=1, help="rounds of outages under three replicas; 0 for none"
     )
     parser.add_argument("--seed", type=int, default=None, help="by default another each time")
     parser.add_argument("--json", type=Path, help="write the summary there as well")
@@ -93,6 +117,8 @@ def main() -> int:
         parts["kills"] = lambda folder: kills(seed, args.cycles, folder)
     if args.minutes:
         parts["everything at once"] = lambda folder: everything(seed, args.minutes, folder)
+    if args.outages:
+        parts["outages"] = lambda folder: outages(seed, args.outages, folder)
     summary: dict[str, Any] = {"seed": seed}
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         for name, part in parts.items():

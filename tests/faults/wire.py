@@ -9,9 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from tests.server.program import Running
+
+class Listener(Protocol):
+    """What listens on a port of loopback: a server, or a proxy before some."""
+
+    @property
+    def port(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Answer:
 
 
 @contextmanager
-def connected(server: Running, seconds: float = 20) -> Iterator[socket.socket]:
+def connected(server: Listener, seconds: float = 20) -> Iterator[socket.socket]:
     """A connection; reads and writes that take longer than `seconds` raise TimeoutError."""
     with socket.create_connection(("127.0.0.1", server.port), seconds) as line:
         yield line
@@ -49,14 +54,14 @@ def read(line: socket.socket, method: str = "GET") -> Answer:
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
 
 
-def ask(server: Running, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+def ask(server: Listener, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
     """A request as it should be, on a connection of its own."""
     with connected(server) as line:
         line.sendall(head(method, target, Content_Length=str(len(body)), **headers) + body)
         return read(line, method)
 
 
-def cut(server: Running, request: bytes) -> None:
+def cut(server: Listener, request: bytes) -> None:
     """Send these bytes of a request and hang up."""
     with connected(server) as line:
         line.sendall(request)

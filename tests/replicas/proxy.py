@@ -3,6 +3,7 @@
 Chosen before nginx, whose free edition has no health checks, which answers `Expect: 100-continue` itself, and
 which once installed would serve port 80 of the developer's machine. HAProxy passes bodies on as they come.
 A request that no replica has seen is tried at another one, and so are GET and HEAD when no answer came.
+What a replica has under way stays with it when it is no longer ready: it drains, or says what is wrong.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ backend replicas
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET or {{ method HEAD }}
     option httpchk GET /readyz
-    default-server check inter 500ms fastinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions
+    default-server check inter 500ms fastinter 200ms fall 2 rise 1
 {servers}
 """
 

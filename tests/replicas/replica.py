@@ -20,13 +20,19 @@ class Replica:
     """
 
     def __init__(
-        self, folder: Path, port: int, settings: Mapping[str, str], through: Sequence[str] = ()
+        self,
+        folder: Path,
+        port: int,
+        settings: Mapping[str, str],
+        through: Sequence[str] = (),
+        host: str = "127.0.0.1",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._through = tuple(through)
         self._process: subprocess.Popen[bytes] | None = None
         self.settings = dict(settings)
+        self.host = host
         self.port = port
 
     @property
@@ -37,7 +43,7 @@ class Replica:
     @property
     def url(self) -> str:
         """Its own address, past the proxy."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -48,13 +54,18 @@ class Replica:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still where it is."""
+        return ") T " in Path(f"/proc/{self.pid}/stat").read_text()
+
     def client(self, **more: float) -> httpx.Client:
         """A client of this replica alone."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=more.get("timeout", 30))
 
     def spawn(self) -> None:
         """Start the process, and do not wait for it."""
-        words = command("serve", "--data", str(self._folder / "data"), "--listen", f"127.0.0.1:{self.port}")
+        words = command("serve", "--data", str(self._folder / "data"), "--listen", f"{self.host}:{self.port}")
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._through, *words],
@@ -99,8 +110,7 @@ class Replica:
         """It stops where it is, with everything it holds, and its connections stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-        stat = Path(f"/proc/{self.pid}/stat")
-        while ") T " not in stat.read_text():
+        while not self.paused:
             time.sleep(0.005)
 
     def resume(self) -> None:
