@@ -177,7 +177,7 @@ async def test_a_server_that_only_reads_is_left_for_one_that_writes(url: str, ca
 
 
 async def test_more_work_than_connections_waits_for_a_while(url: str) -> None:
-    async with opened(url, connections=2) as database:
+    async with opened(url, connections=4) as database:  # half of them for look-ups
         quick = [database.fetch("SELECT pg_sleep(0.1)", {}) for _ in range(6)]
         await asyncio.gather(*quick)
         slow = [asyncio.create_task(database.fetch("SELECT pg_sleep(1.5)", {})) for _ in range(2)]

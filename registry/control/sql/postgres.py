@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
@@ -27,7 +27,7 @@ from registry.control.sql.database import (
 from registry.control.sql.faults import lost_connection, translate
 from registry.control.sql.postgres_engine import CONNECTIONS, Patience, Pool, open_async_engine
 from registry.control.sql.silence import Watch
-from registry.control.sql.statements import Row, first, rows
+from registry.control.sql.statements import Row
 from registry.control.sql.transaction import Head, Transaction
 
 T = TypeVar("T")
@@ -57,8 +57,7 @@ class PostgresDatabase:
         self._prover = open_async_engine(url)
         self._watch = Watch(self._prove, patience.silence)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
-        #: One statement is a snapshot of its own: no transaction, no round trips for it.
-        self._hot = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._hot = self._pool.lookups
         self._queue: asyncio.Queue[Pending | None] = asyncio.Queue()
         self._commits = Commits()
         self._writer = asyncio.create_task(self._write_loop(), name="ledger-writer")
@@ -77,31 +76,36 @@ class PostgresDatabase:
         return result
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        return await self._query(self._snapshots, query)
+        async with self._asking():
+            try:
+                return await self._read(query)
+            except Exception as error:
+                if not lost_connection(error):
+                    raise
+            # It died while it was idle, and so may all others have: they are not used again.
+            return await self._read(query)
 
     async def fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return await self._query(self._hot, lambda connection: rows(connection, statement, **parameters))
+        async with self._asking():
+            return await self._hot.fetch(statement, parameters)
 
     async def fetch_one(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
-        return await self._query(self._hot, lambda connection: first(connection, statement, **parameters))
+        async with self._asking():
+            return await self._hot.fetch_one(statement, parameters)
 
-    async def _query(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Around what only reads: its errors are StoreErrors, and a silent server is not waited for."""
         try:
             async with self._watch.over():
-                try:
-                    return await self._read(engine, query)
-                except Exception as error:
-                    if not lost_connection(error):
-                        raise
-                # It died while it was idle, and so may all others have: they are not used again.
-                return await self._read(engine, query)
+                yield
         except StoreError:
             raise
         except Exception as error:
             raise translate(error) from error
 
-    async def _read(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
-        async with self._pool.connected(engine) as connection:
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        async with self._pool.connected(self._snapshots) as connection:
             return await connection.run_sync(query)
 
     async def head(self) -> int:

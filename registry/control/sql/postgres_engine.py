@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from registry.control.sql.faults import lost_connection
+from registry.control.sql.postgres_lookups import LookUps
 
 #: Connections of one process, at most.
 CONNECTIONS = 16
@@ -77,12 +78,16 @@ class Pool:
             "lock_timeout": _milliseconds(patience.lock),
             **_SERVER_KEEPALIVE,
         }
-        kept = (connections + 1) // 2
+        connect = partial(_connect, url, patience.connect, limits)
+        quick = connections // 2
+        kept = (connections - quick + 1) // 2
+        #: For single statements outside transactions.
+        self.lookups = LookUps(partial(_connect_kept_alive, connect), quick, patience.pool)
         self.engine = create_async_engine(
             _DIALECT,
-            async_creator=partial(_connect, url, patience.connect, limits),
+            async_creator=connect,
             pool_size=kept,
-            max_overflow=connections - kept,
+            max_overflow=connections - quick - kept,
             pool_timeout=patience.pool,
         )
         self._lost_at = 0.0
@@ -105,6 +110,7 @@ class Pool:
                 raise
 
     async def close(self) -> None:
+        await self.lookups.close()
         await self.engine.dispose()
 
     def _check(self, connection: Any, record: Any, _proxy: object) -> None:
@@ -144,9 +150,19 @@ def _milliseconds(seconds: float) -> str:
     return str(int(seconds * 1000))
 
 
+async def _connect_kept_alive(connect: Callable[[], Awaitable[Any]]) -> Any:
+    connection = await connect()
+    _keep_alive_driver(connection)
+    return connection
+
+
 def _keep_alive(connection: Any, _record: object) -> None:
+    _keep_alive_driver(connection.driver_connection)
+
+
+def _keep_alive_driver(connection: Any) -> None:
     """The driver neither sets these options nor takes a socket of ours."""
-    line = connection.driver_connection._transport.get_extra_info("socket")
+    line = connection._transport.get_extra_info("socket")
     if line is None or line.family not in (socket.AF_INET, socket.AF_INET6):
         return
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

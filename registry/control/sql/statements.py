@@ -53,8 +53,8 @@ def run_many(connection: Connection, statement: str, each: Sequence[Mapping[str,
     if _knows_names(connection):
         cursor.executemany(statement, each)
     else:
-        numbered, names = _numbered(statement)
-        cursor.executemany(numbered, [tuple(parameters[name] for name in names) for parameters in each])
+        text, names = numbered(statement)
+        cursor.executemany(text, [tuple(parameters[name] for name in names) for parameters in each])
     cursor.close()
 
 
@@ -69,8 +69,8 @@ def _execute(connection: Connection, statement: str, parameters: Mapping[str, An
     if _knows_names(connection):
         cursor.execute(statement, parameters)
     else:
-        numbered, names = _numbered(statement)
-        cursor.execute(numbered, tuple(parameters[name] for name in names))
+        text, names = numbered(statement)
+        cursor.execute(text, tuple(parameters[name] for name in names))
     return cursor
 
 
@@ -80,8 +80,8 @@ def _knows_names(connection: Connection) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _numbered(statement: str) -> tuple[str, tuple[str, ...]]:
-    """The statement with `$1`… and the names in that order."""
+def numbered(statement: str) -> tuple[str, tuple[str, ...]]:
+    """For asyncpg: the statement with `$1`… and the names in that order."""
     names: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:
