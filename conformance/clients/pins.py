@@ -51,9 +51,11 @@ TOOLS: tuple[Tool, ...] = (
     GoTool("nats-server", "github.com/nats-io/nats-server/v2", "v2.12.0"),
     GoDriver("oras-driver", "oras_driver"),
     GoDriver("notation-driver", "notation_driver"),
+    GoDriver("load-driver", "load_driver"),
     DebianTool("skopeo"),
     DebianTool("buildah"),
     DebianTool("podman", optional=True),
     DebianTool("haproxy"),
+    DebianTool("wrk"),
     MavenTool("kafka", "kafka_broker"),
 )
