@@ -27,6 +27,7 @@ _SLOW = (
     "tests/server/test_backup",
     "tests/server/test_doctor",
     "tests/server/test_event_stream",
+    "tests/server/test_recovery",
     "tests/server/test_serve",
     "tests/server/test_storage",
     "tests/server/test_workers",

@@ -93,11 +93,13 @@ class Background:
         self._tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
 
     async def stop(self) -> None:
-        """Cancel what runs; it goes on after the next start where it was."""
+        """Cancel what runs; it goes on after the next start where it was. Events that wait are exported."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks and self._core.export is not None:
+            await exporting.finish(self._core, self._core.export)
 
 
 async def _collect(core: Core, every: int, walks: int) -> None:

@@ -124,6 +124,8 @@ class Store:
             self._background = None
             await reads.flush(self.core)
         await self.core.database.close()
+        if self.core.export is not None:
+            await self.core.export.archive.close()
 
 
 async def open_store(

@@ -13,10 +13,13 @@ import native_api
 import oci
 from registry.contract.dataplane import Codec, DomainId
 from registry.control import Care, Limits, PackPolicy, RepositoryPolicy, Store, open_store
+from registry.control.export.lineage import require_whole
+from registry.control.export.state import status
 from registry.control.sql.inspection import open_uploads
 from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
+from registry.server.exporting import export_of, gauges_of
 from registry.server.folder import database_of, has_folder
 from registry.server.followers import followers_of
 from registry.server.logs import Log
@@ -50,10 +53,12 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             limits=limits_of(settings),
             policies=policies_of(settings),
             followers=followers_of(settings),
+            export=export_of(settings, make=True),
             on_batch=row.batch,
             connections=settings.database.connections,
         )
         try:
+            await require_whole(store.core)
             store.start_background(care_of(settings))
             readiness = Readiness({"database": store.core.database.head, "storage": dataplane.check_writable})
             folder = settings.server.data if has_folder(settings) else None
@@ -188,6 +193,8 @@ class _Scrape:
             age = max(state.now - state.scrub.oldest, 0) / _MICROSECONDS
             gauges["scrub_oldest_age_seconds"] = ("Since the content verified longest ago was", age)
         gauges["content_missing"] = ("Contents whose bytes are absent or corrupt", state.scrub.missing)
+        if self._store.core.export is not None:
+            gauges |= gauges_of(await status(self._store.core))
         gauges["packs_dead_bytes"] = ("Bytes in packs that nothing needs", state.dead_bytes)
         counters = {
             "scrub_contents": ("Contents whose bytes were read", state.scrub.contents),

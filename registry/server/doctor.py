@@ -314,6 +314,17 @@ async def _check_sink(sink: Sink) -> str:
         await sink.close()
 
 
+def _recovery(settings: Settings) -> str:
+    """Whether the database could be lost now, and what of it would be."""
+    if not settings.recovery.export:
+        return "the ledger is not exported, as set: a lost database is lost"
+    if settings.storage.url is None and not settings.server.data.is_dir():
+        return "the ledger will be exported beside content"
+    from registry.server.exporting import describe
+
+    return asyncio.run(describe(settings))
+
+
 def _clock(settings: Settings) -> str:
     """Times in the ledger never fall, so a clock that runs ahead once stays in it."""
     now = time.time()
@@ -375,5 +386,6 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "domains": _domains,
     "keys": _keys,
     "events": _events,
+    "recovery": _recovery,
     "clock": _clock,
 }

@@ -2,6 +2,8 @@
 
     DATA/lock             flock: shared by every process that serves, exclusive for `rebuild` and the like
     DATA/ledger.sqlite    the database, unless a server has it
+    DATA/ledger           what the ledger is exported to, unless content is in a bucket
+    DATA/checkpoint.key   what signs that, unless the database is a server
     DATA/artifact-store.toml
                           settings, where somebody has put them
     DATA/FORMAT, content, packs, index, keys, staging, quarantine
@@ -67,6 +69,16 @@ def database_of(settings: Settings) -> str | Path:
 def database_in(data: Path) -> Path:
     """The database file of a data folder."""
     return data / _DATABASE
+
+
+def set_log_aside(settings: Settings) -> None:
+    """Move away what SQLite left beside a database file that is lost: it would be played into a new one."""
+    if settings.database.url is not None or (database := database_in(settings.server.data)).exists():
+        return
+    for suffix in ("-wal", "-shm", "-journal"):
+        left = database.with_name(database.name + suffix)
+        if left.exists():
+            left.rename(left.with_name(f"{left.name}.lost"))
 
 
 def create_folder(data: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from registry.contract.dataplane import DataPlane
 from registry.control import Store, open_store
 from registry.server.composition import limits_of, policies_of
+from registry.server.exporting import export_of
 from registry.server.folder import database_of
 from registry.server.settings import Settings
 from registry.server.storage import open_dataplane
@@ -32,6 +33,7 @@ async def open_stored(settings: Settings) -> AsyncIterator[Opened]:
             database_of(settings),
             limits=limits_of(settings),
             policies=policies_of(settings),
+            export=export_of(settings),
             connections=settings.database.connections,
         )
         try:

@@ -22,6 +22,7 @@ from typing import Any
 
 from registry.server.location_rules import TABLE as LOCATION
 from registry.server.location_rules import LocationRule, check_apart, read_locations
+from registry.server.recovery_settings import Recovery
 from registry.server.settings_groups import (
     Care,
     Database,
@@ -99,6 +100,7 @@ class Settings:
     pack: Pack = Pack()
     keys: Keys = Keys()
     events: Events = Events()
+    recovery: Recovery = Recovery()
     domains: tuple[DomainRule, ...] = ()
     repositories: tuple[RepositoryRule, ...] = ()
     webhooks: tuple[WebhookRule, ...] = ()
@@ -158,6 +160,7 @@ _GROUPS: Mapping[str, type[Any]] = {
     "pack": Pack,
     "keys": Keys,
     "events": Events,
+    "recovery": Recovery,
 }
 
 

@@ -17,7 +17,7 @@ from registry.contract.tlog.note import Checkpoint
 from registry.control.core import Core
 from registry.control.export import reading
 from registry.control.export.state import WORK, Exported, fault
-from registry.control.sql import followers, lookups
+from registry.control.sql import followers, lookups, recovering
 from registry.control.work import load
 
 _ORIGIN = "artifact-store.dev/ledger/"
@@ -66,6 +66,27 @@ async def stranger(core: Core) -> str | None:
             raise
         return error.message
     return None
+
+
+async def require_whole(core: Core) -> None:
+    """Before requests are served. Raises StoreError CONFLICT for a database whose recovery has not ended, or
+    one that lacks what storage has: to it, what the lost one knew is nobody's.
+    """
+    if await core.database.read(recovering.begun):
+        raise fault(
+            "a recovery into this database has not ended: `artifact-store recover --resume` goes on with it"
+        )
+    if core.export is None:
+        return
+    known = Exported.of(await load(core, WORK))
+    try:
+        stored = await reading.checkpoint(core.export.archive)
+    except StoreError as error:
+        if error.kind in (ErrorKind.UNAVAILABLE, ErrorKind.CONFLICT):
+            return  # readiness and the export itself tell of these
+        raise
+    if stored is not None and known.size < stored.checkpoint.size:
+        await require_ours(core, stored.checkpoint)
 
 
 async def require_ours(core: Core, stored: Checkpoint) -> None:

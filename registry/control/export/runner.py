@@ -29,6 +29,7 @@ _LEASE = int(_LEASE_SECONDS * SECOND)
 _PULSE = 0.5
 #: The work is kept so long after the last event, so that a slow trickle does not cost a lease each.
 _LINGER = 10.0
+_LONGEST_END = 5.0
 #: After what somebody has to look at. It is told again each time.
 _REST = 60.0
 
@@ -51,6 +52,19 @@ async def run(core: Core, export: Export) -> None:
         except Exception:
             _LOG.exception("the ledger's export failed")
             await asyncio.sleep(_REST)
+
+
+async def finish(core: Core, export: Export) -> None:
+    """Export what is left before the store closes, unless that takes long or another process does it."""
+    try:
+        async with asyncio.timeout(_LONGEST_END):
+            if await core.database.head() > Exported.of(await load(core, WORK)).size:
+                async with hold(core, WORK, lease=_LEASE) as work:
+                    exporter = Exporter(work, export, _LEASE_SECONDS)
+                    await exporter.open()
+                    await exporter.advance(await core.database.head())
+    except (StoreError, TimeoutError) as error:
+        _LOG.warning("the last events are exported after the next start: %s", error)
 
 
 async def _turn(core: Core, export: Export) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from registry.contract.archive import Archive
 from registry.contract.dataplane import DataPlane
-from registry.contract.tlog import note, tiles
+from registry.contract.tlog import ed25519, note, tiles
 from registry.contract.tlog.merkle import WIDTH
 from registry.contract.tlog.note import Checkpoint, NoteError, Verifier
 from registry.contract.tlog.tiles import TILES, place_of
@@ -43,12 +43,16 @@ ASIDE = "aside/"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a store is recovered from. `verifier` is whose signature the checkpoint must have; None asks for
-    none."""
+    """Where a store is recovered from.
+
+    The checkpoint must be signed by the public key `verifier`, or by the private `key` (PEM) of the store;
+    without either by anybody.
+    """
 
     dataplane: DataPlane
     archive: Archive
     verifier: Verifier | None = None
+    key: str | None = None
 
 
 async def recover(
@@ -92,12 +96,15 @@ async def _trusted(source: Source, done: Recovered) -> Checkpoint:
     signed = await reading.checkpoint(source.archive)
     if signed is None:
         raise fault("the storage holds no checkpoint of a ledger: nothing was exported there")
-    if source.verifier is not None:
-        try:
-            note.verify(signed, source.verifier)
-        except NoteError as error:
-            raise fault(f"the checkpoint in storage {error}; nothing was recovered") from None
-        done.signed_by = f"{source.verifier.name}+{source.verifier.key_id.hex()}"
+    try:
+        verifier = source.verifier
+        if verifier is None and source.key is not None:
+            verifier = ed25519.signer(source.key, signed.checkpoint.origin).public
+        if verifier is not None:
+            note.verify(signed, verifier)
+            done.signed_by = f"{verifier.name}+{verifier.key_id.hex()}"
+    except NoteError as error:
+        raise fault(f"the checkpoint in storage {error}; nothing was recovered") from None
     done.origin, done.events = signed.checkpoint.origin, signed.checkpoint.size
     return signed.checkpoint
 
@@ -184,11 +191,3 @@ async def _followers(archive: Archive) -> list[tuple[str, int, bool]]:
 def _at(done: Recovered, step: str) -> Recovered:
     done.step = step
     return done
-
-
-async def unfinished(core: Core) -> None:
-    """Raises StoreError CONFLICT for a database whose recovery has not ended."""
-    if await core.database.read(marks.begun):
-        raise fault(
-            "a recovery into this database has not ended: run `artifact-store recover --resume` first"
-        )

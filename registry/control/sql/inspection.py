@@ -18,6 +18,7 @@ from registry.control.sql.database import Database
 from registry.control.sql.faults import translate
 
 _REPOSITORIES = "SELECT name, domain FROM repositories ORDER BY name"
+_HEAD = "SELECT seq FROM ledger_head"
 _DOMAINS = "SELECT DISTINCT domain FROM blobs"
 
 
@@ -52,6 +53,12 @@ async def domains_of_repositories(where: str | Path) -> list[tuple[Repository, D
 async def domains_with_content(where: str | Path) -> set[DomainId]:
     """Domains that hold something. Raises as `schema_of`."""
     return {DomainId(row[0]) for row in await _rows(where, _DOMAINS)}
+
+
+async def last_event(where: str | Path) -> int:
+    """How many events the ledger has; 0 where there is no schema yet. Raises as `schema_of`."""
+    found = await _rows(where, _HEAD)
+    return int(found[0][0]) if found else 0
 
 
 async def _rows(where: str | Path, statement: str) -> list[tuple[Any, ...]]:

@@ -38,6 +38,7 @@ COMMANDS: tuple[str, ...] = (
     "fsck",
     "rebuild",
     "backup",
+    "recover",
     "keys",
     "locations",
     "migrate",

@@ -12,9 +12,10 @@ import pytest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.names import Tag
 from registry.contract.tlog import ed25519
+from registry.control.export.lineage import require_whole
 from registry.control.export.state import WORK, Exported
 from registry.control.recovery import Recovered, recover
-from registry.control.recovery.recovering import Source, unfinished
+from registry.control.recovery.recovering import Source
 from registry.control.sql import followers as rows
 from registry.control.work import load
 from tests.control.export.writing import export, objects
@@ -254,13 +255,13 @@ async def test_a_database_whose_recovery_has_not_ended_is_not_served(
                 await embedded.recovered(database, resume=True)
         async with embedded.opened(database) as half:
             with pytest.raises(StoreError, match="recover --resume"):
-                await unfinished(half.store.core)
+                await require_whole(half.store.core)
         with pytest.raises(StoreError, match="--resume goes on with it"):
             await embedded.recovered(database)
     done = await embedded.recovered(database, resume=True)
     assert done.missing_count == 0
     async with embedded.opened(database) as back:
-        await unfinished(back.store.core)
+        await require_whole(back.store.core)
         assert await views(back) == seen
         await back.check()
 
