@@ -47,6 +47,8 @@ class Figures:
     """Seconds of the longest request, answered or not."""
     recovery: float = 0
     """Seconds from the fault's end to that of the last request that failed."""
+    memory: int = 0
+    """Bytes that the largest replica held as the fault ended."""
 
     def told(self) -> dict[str, object]:
         return {
@@ -56,6 +58,7 @@ class Figures:
             "wrong": len(self.wrong),
             "slowest": round(self.slowest, 1),
             "recovery": round(self.recovery, 1),
+            "MiB": self.memory >> 20,
         }
 
 

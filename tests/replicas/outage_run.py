@@ -38,6 +38,7 @@ def run_outage(wired: Wired, outage: Outage, seconds: float, seed: int) -> Figur
                 it.proxy.await_up(outage.left, 5)
             for replica in it.replicas:
                 if replica.running and not replica.paused:
+                    load.figures.memory = max(load.figures.memory, replica.memory)
                     assert httpx.get(f"{replica.url}/healthz", trust_env=False).status_code == 200
         load.await_recovery(time.monotonic())
     finally:

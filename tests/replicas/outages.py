@@ -106,7 +106,8 @@ Block = Callable[[Wired], AbstractContextManager[None]]
 class Outage:
     """`left` are the replicas that the proxy uses after some seconds of it; None where that may be either.
 
-    No request fails by a `harmless` one. `seconds` is how long it lasts at length.
+    No request fails by a `harmless` one. `seconds` is how long it lasts at length; those that are not `brief`
+    happen only then.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Outage:
     left: set[str] | None = None
     harmless: bool = False
     seconds: float = 30.0
+    brief: bool = False
 
 
 @contextmanager
@@ -227,21 +229,21 @@ def _breaks_off(asked: Asked) -> Fault | None:
 
 
 OUTAGES = (
-    Outage("a replica is killed", _killed_replica, ALL - {"r1"}),
-    Outage("two replicas are paused, lose their leases, and wake", _paused_replicas, {"r2"}),
-    Outage("all replicas are restarted in turn", _rolling_restart, ALL, harmless=True),
-    Outage("the database is restarted", _restarted_database, set()),
+    Outage("a replica is killed", _killed_replica, ALL - {"r1"}, brief=True),
+    Outage("two replicas are paused, lose their leases, and wake", _paused_replicas, {"r2"}, brief=True),
+    Outage("all replicas are restarted in turn", _rolling_restart, ALL, harmless=True, brief=True),
+    Outage("the database is restarted", _restarted_database, set(), brief=True),
     Outage("the database crashes", _crashed_database, set()),
     Outage("the database falls silent", _silent_database),
     Outage("the database moves to another server", _moved_database, set()),
-    Outage("the network between a replica and the database is cut", _cut_to_database),
-    Outage("the object store is killed", _killed_storage),
+    Outage("the network between a replica and the database is cut", _cut_to_database, brief=True),
+    Outage("the object store is killed", _killed_storage, brief=True),
     Outage("the object store falls silent", _silent_storage),
-    Outage("the object store answers 500 and SlowDown to all", _spoiled_storage(_fails)),
+    Outage("the object store answers 500 and SlowDown to all", _spoiled_storage(_fails), brief=True),
     Outage(
         "the object store answers 500 and SlowDown to every second request", _spoiled_storage(_fails_often)
     ),
     Outage("the object store is slow", _spoiled_storage(_is_slow)),
     Outage("the object store breaks off its answers", _spoiled_storage(_breaks_off)),
-    Outage("the broker of events is away", _killed_broker, ALL, harmless=True, seconds=60.0),
+    Outage("the broker of events is away", _killed_broker, ALL, harmless=True, seconds=60.0, brief=True),
 )

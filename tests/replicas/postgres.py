@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.ports import free_ports
@@ -116,13 +117,11 @@ class Postgres:
 
     def pause(self) -> None:
         """All its processes stop where they are; connections stay open, and nothing answers."""
-        for process in self._processes():
-            os.kill(process, signal.SIGSTOP)
+        self._tell(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        for process in self._processes():
-            os.kill(process, signal.SIGCONT)
+        self._tell(signal.SIGCONT)
 
     def execute(self, statement: str, database: str = "postgres") -> str:
         """Run a statement with psql, and return what it prints, tuples only. Raises RuntimeError."""
@@ -142,9 +141,12 @@ class Postgres:
             self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _processes(self) -> list[int]:
+    def _tell(self, number: signal.Signals) -> None:
+        """Tell all its processes, of which some end meanwhile."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [self.pid, *map(int, children)]
+        for process in (self.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None, "it does not run"

@@ -59,6 +59,12 @@ class Replica:
         """Whether it stands still where it is."""
         return ") T " in Path(f"/proc/{self.pid}/stat").read_text()
 
+    @property
+    def memory(self) -> int:
+        """Bytes it holds."""
+        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1]) * 1024
+
     def client(self, **more: float) -> httpx.Client:
         """A client of this replica alone."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=more.get("timeout", 30))
