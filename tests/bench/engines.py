@@ -42,6 +42,11 @@ class Engine(Protocol):
     @property
     def server(self) -> Replica: ...
 
+    @property
+    def holds_all(self) -> bool:
+        """Whether it is filled with the bytes of everything, and not only with those that are read."""
+        ...
+
     def held(self) -> int:
         """Manifests that it was filled with."""
         ...
@@ -63,6 +68,7 @@ class Embedded:
     """SQLite and files, in a folder that stays."""
 
     name = "embedded"
+    holds_all = True
 
     def __init__(self, folder: Path) -> None:
         (port,) = free_ports(1)
@@ -89,6 +95,7 @@ class Shared:
     """A database of a PostgreSQL server and a bucket of an S3 server."""
 
     name = "PostgreSQL + S3"
+    holds_all = False
 
     def __init__(
         self, folder: Path, database: str, postgres: Postgres, seaweed: SeaweedServer, bucket: S3Settings

@@ -8,10 +8,11 @@ too, up to some thousands, all of them about manifest 0.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content
+from registry.contract.digest import Algorithm, Digest
 from registry.contract.manifest import OCI_MANIFEST, parse_manifest
 from registry.contract.names import Repository, Tag
 from registry.control import Store, recording
@@ -73,34 +74,44 @@ class _Item:
     data: bytes
     tags: tuple[Tag, ...]
     layers: tuple[bytes, ...]
+    with_bytes: bool
 
 
 async def grow(
-    store: Store, growth: Growth, before: int, until: int, progress: Callable[[str, int], None]
+    store: Store,
+    growth: Growth,
+    before: int,
+    until: int,
+    progress: Callable[[str, int], None],
+    only: Container[int] | None = None,
 ) -> None:
     """Add manifests `before` to `until` - 1 and their referrers. What is there already does no harm.
+
+    With `only`, rows are written of all and bytes of those manifests alone: enough for who reads no others.
 
     Bytes go through the data plane and rows through the ledger's mutations, many in one transaction; the
     bytes of one batch are stored while the rows of the one before are written.
     """
     loader = _Loader(store, growth)
     for numbers in batches(until - before, _BATCH):
-        await loader.add([_manifest(growth, before + number) for number in numbers])
+        items = (before + number for number in numbers)
+        await loader.add([_manifest(growth, number, only is None or number in only) for number in items])
         progress("manifests", before + numbers.stop)
     known = growth.referrers(before)
     for numbers in batches(growth.referrers(until) - known, _BATCH):
-        await loader.add([_referrer(growth, known + number) for number in numbers])
+        await loader.add([_referrer(growth, known + number, only is None) for number in numbers])
         progress("referrers", known + numbers.stop)
     await loader.written()
 
 
-def _manifest(growth: Growth, number: int) -> _Item:
+def _manifest(growth: Growth, number: int, with_bytes: bool) -> _Item:
     layers = (EMPTY, growth.layer(number))
-    return _Item(growth.repository(number), growth.manifest(number), (growth.tag(number),), layers)
+    tags = (growth.tag(number),)
+    return _Item(growth.repository(number), growth.manifest(number), tags, layers, with_bytes)
 
 
-def _referrer(growth: Growth, number: int) -> _Item:
-    return _Item(growth.repository(0), growth.referrer(number), (), (EMPTY,))
+def _referrer(growth: Growth, number: int, with_bytes: bool) -> _Item:
+    return _Item(growth.repository(0), growth.referrer(number), (), (EMPTY,), with_bytes)
 
 
 class _Loader:
@@ -116,7 +127,8 @@ class _Loader:
         core = self._core
         absent = sorted({layer for item in items for layer in item.layers} - self._layers.keys())
         self._layers |= zip(absent, await put_all(core.dataplane, absent), strict=True)
-        contents = await put_all(core.dataplane, [item.data for item in items])
+        contents = [_content(item.data) for item in items]
+        await put_all(core.dataplane, [item.data for item in items if item.with_bytes])
 
         def change(tx: Transaction) -> None:
             for item, content in zip(items, contents, strict=True):
@@ -136,3 +148,8 @@ class _Loader:
         """What was added is durable."""
         if self._writing is not None:
             await self._writing
+
+
+def _content(data: bytes) -> Content:
+    """What the data plane says of bytes."""
+    return Content(Digest.of(data, Algorithm.BLAKE3), Digest.of(data, Algorithm.SHA256), len(data))
