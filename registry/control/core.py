@@ -136,7 +136,7 @@ class Core:
     #: Where content can lie, where it belongs, and where it must not.
     places: Places
     reads: ReadLog
-    tiers: TierPolicy = TierPolicy()
+    tiers: TierPolicy = field(default_factory=TierPolicy)
     placement: Placement = field(default_factory=Placement)
     #: Who reads the ledger beside the sessions, as it is set here.
     followers: tuple[Follower, ...] = ()

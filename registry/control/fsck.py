@@ -15,14 +15,14 @@ from registry.contract.digest import MultiHasher
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import is_non_distributable
 from registry.contract.names import Repository
-from registry.control import fsck_resuming
+from registry.control import fsck_places, fsck_resuming
 from registry.control.core import Core
 from registry.control.fsck_resuming import Checked, Fault
 from registry.control.fsck_subset import EVERYTHING, Subset
 from registry.control.rebuild import Rebuilt, complete
 from registry.control.sql import audit, lookups, replay
 from registry.control.sql.audit import KnownContent
-from registry.control.sql.lookups import AWAY, ERASED, MISSING, PRESENT
+from registry.control.sql.lookups import AWAY, ERASED, MISSING
 from registry.control.sql.scratch import open_scratch
 
 _AT_ONCE = 500
@@ -61,6 +61,7 @@ async def fsck(
             done.faults.append(fault)
         progress(done)
         await fsck_resuming.save(core, subset, done, content.id)
+    done.faults.extend(await fsck_places.misplaced(core))
     async for message in core.dataplane.faults():
         done.faults.append(Fault("storage", message))
     if not structure_only and not any(fault.kind == "ledger" for fault in done.faults):
@@ -107,23 +108,27 @@ async def _check_content(
         return Fault("known", message, (content.domain, content.address))
     if content.state == ERASED:
         done.erased += 1
-    if content.state in {AWAY, ERASED}:
         return None
+    done.away += content.state == AWAY
+    unread = structure_only or content.state == AWAY  # nothing is fetched from a tape for it
     try:
         size = await core.dataplane.size(content.domain, content.address)
-        wrong = None if structure_only or size != content.size else await _read(core, content, done)
+        wrong = None if unread or size != content.size else await _read(core, content, done)
     except StoreError as error:
-        if error.kind is ErrorKind.ERASED:
-            return None if await _has_gone(core, content) else _unsaid(content)
-        if error.kind is not ErrorKind.CONTENT_UNKNOWN:
+        if error.kind not in {ErrorKind.ERASED, ErrorKind.CONTENT_UNKNOWN, ErrorKind.RESTORE_REQUIRED}:
             raise
-        if await _has_gone(core, content):
+        # Restored bytes may have gone again since the ledger heard of them.
+        if error.kind is ErrorKind.RESTORE_REQUIRED or await _has_gone(core, content):
             return None
+        if error.kind is ErrorKind.ERASED:
+            return _unsaid(content)
         wrong = f"content {content.address} is not there"
     else:
         if size != content.size:
             wrong = f"content {content.address} has {size} bytes where {content.size} belong"
-    return Fault("content", wrong, (content.domain, content.address)) if wrong else None
+    if wrong:
+        return Fault("content", wrong, (content.domain, content.address))
+    return await fsck_places.disagreement(core, content)
 
 
 def _unsaid(content: KnownContent) -> Fault:
@@ -153,7 +158,7 @@ async def _has_gone(core: Core, content: KnownContent) -> bool:
     now = await core.database.read(
         lambda connection: lookups.find_blob(connection, content.domain, content.address)
     )
-    return now is None or now.state != PRESENT
+    return now is None or now.state != content.state
 
 
 async def _count_unnamed(core: Core, done: Checked) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from registry.contract.dataplane import DataPlane
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control import collection, healing, reaper, recording
+from registry.control import collection, fsck_places, healing, reaper, recording
 from registry.control.core import SYSTEM, Core
 from registry.control.fsck import Checked, Fault, replay_faults
 from registry.control.sql import audit, counters
@@ -33,9 +33,11 @@ async def repair(core: Core, checked: Checked, others: Sequence[DataPlane] = ())
     """Mend what `checked` has found. Raises StoreError when the store does not let it."""
     steps: list[Step] = []
     for fault in checked.faults:
-        if fault.content is not None:
+        if fault.content is not None and fault.kind == "location":
+            steps.append(Step(await fsck_places.mend(core, *fault.content)))
+        elif fault.content is not None:
             steps.append(await _content(core, fault, others))
-        elif fault.kind == "storage":
+        elif fault.kind in ("storage", "placement"):
             steps.append(Step(fault.message, mended=False))
     recounted = await core.database.write(SYSTEM, lambda tx: counters.recount(tx.connection))
     steps.extend(Step(f"{name} is counted anew") for name in recounted)

@@ -25,6 +25,7 @@ class Fault:
     """One thing that is wrong.
 
     `kind` is `ledger`, `views`, `manifest`, `content`, `storage` for damage that has lost nothing yet,
+    `location` for what lies elsewhere than the ledger says, `placement` for what lies where it must not,
     `erased`, or `known` for what the ledger says itself. `content` is what it is about where that is one.
     """
 
@@ -36,7 +37,7 @@ class Fault:
 @dataclass(slots=True)
 class Checked:
     """What was looked at. `bytes` were read and hashed; `unnamed` objects belong to no content yet, `erased`
-    ones are unreadable and shall be.
+    ones are unreadable and shall be, `away` ones were not read, since they would have to be restored.
 
     `noted_at` is when this was written down last (microseconds).
     """
@@ -46,6 +47,7 @@ class Checked:
     unnamed: int = 0
     stages: int = 0
     erased: int = 0
+    away: int = 0
     faults: list[Fault] = field(default_factory=list)
     noted_at: int = 0
 
@@ -61,7 +63,11 @@ async def begin(core: Core, subset: Subset, *, resume: bool) -> tuple[Checked, i
     if not state:
         raise StoreError(ErrorKind.BAD_REQUEST, "no check was stopped midway: begin one without --resume")
     done = Checked(
-        state["contents"], state["bytes"], erased=state.get("erased", 0), noted_at=core.clock.now()
+        state["contents"],
+        state["bytes"],
+        erased=state.get("erased", 0),
+        away=state.get("away", 0),
+        noted_at=core.clock.now(),
     )
     done.faults.extend(map(_fault, state["faults"]))
     return done, state["after"], Subset(state["start"], state["length"])
@@ -81,6 +87,7 @@ async def save(core: Core, subset: Subset, done: Checked, after: int) -> None:
         "contents": done.contents,
         "bytes": done.bytes,
         "erased": done.erased,
+        "away": done.away,
         "faults": [[fault.kind, fault.message, *map(str, fault.content or ())] for fault in found],
     }
     await core.database.write(SYSTEM, lambda tx: progress.save(tx.connection, _WORK, state))

@@ -25,8 +25,9 @@ class StoredReading:
     """Implements `registry.contract.model.Reading` over the data plane.
 
     Content that is `away` has a size and a digest, and its bytes are RESTORE_REQUIRED (decision 11), which
-    may ask for them to be brought back. Bytes that turn out lost or corrupt when they are read are told as `open_reading` does it. `data` are all the
-    bytes, verified, of content of at most _SMALL bytes that is not away.
+    may ask for them to be brought back. Bytes that turn out lost or corrupt when they are read are told as
+    `open_reading` does it. `data` are all the bytes, verified, of content of at most _SMALL bytes that is not
+    away.
     """
 
     digest: Digest

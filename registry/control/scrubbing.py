@@ -22,6 +22,7 @@ from registry.control.sql import Connection, lookups, progress, verifying
 from registry.control.sql.lookups import MISSING, PRESENT
 from registry.control.sql.transaction import Transaction
 from registry.control.sql.verifying import ToVerify
+from registry.control.tiers import restoring
 from registry.control.work import Work, load
 
 _LOG = logging.getLogger(__name__)
@@ -141,6 +142,9 @@ async def _judge(core: Core, found: ToVerify, done: Scrubbed, others: Sequence[D
     except StoreError as error:
         if error.kind is ErrorKind.ERASED:  # a destruction of keys that stopped before the ledger said so
             await erasing.note_erased(core, SYSTEM, found.domain)
+            return False
+        if error.kind is ErrorKind.RESTORE_REQUIRED:  # restored bytes have gone again; nothing is fetched
+            await restoring.learn(core, SYSTEM, found.domain, found.address)
             return False
         # Perhaps the disk answers again tomorrow. What is unsure is never taken for absent.
         _LOG.error("content %s could not be read: %s", found.address, error)

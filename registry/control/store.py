@@ -33,6 +33,7 @@ from registry.control.tiers import reads
 from registry.control.tiers.places import Placement, Places
 from registry.control.tiers.policy import TierPolicy
 from registry.control.tiers.read_log import ReadLog
+from registry.control.tiers.status import TierStatus, status_of
 from registry.control.uploads import UploadService
 
 
@@ -111,6 +112,10 @@ class Store:
     async def followers(self) -> tuple[FollowerStatus, ...]:
         """How the followers that are set fare, for metrics."""
         return tuple(status for status in await statuses(self.core) if status.configured)
+
+    async def tiers(self) -> TierStatus:
+        """How locations fare, for metrics."""
+        return await status_of(self.core)
 
     async def check(self) -> None:
         """Readiness: the database answers and the data plane takes writes. Raises StoreError."""

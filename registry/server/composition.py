@@ -26,6 +26,7 @@ from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
 from registry.server.settings import PackRule, RepositoryRule, Settings
 from registry.server.storage import open_dataplane
+from registry.server.tiering import placement_of, tier_policy_of
 
 _MICROSECONDS = 1_000_000
 
@@ -54,6 +55,8 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             policies=policies_of(settings),
             followers=followers_of(settings),
             export=export_of(settings, make=True),
+            tiers=tier_policy_of(settings),
+            placement=placement_of(settings),
             on_batch=row.batch,
             connections=settings.database.connections,
         )
@@ -134,6 +137,8 @@ def care_of(settings: Settings) -> Care:
         # In a bucket blobs stay whole.
         pack_every=_microseconds(settings.pack.every or None) if settings.storage.url is None else None,
         pack_rate=settings.pack.rate,
+        move_every=_microseconds(settings.tiers.every or None),
+        move_rate=settings.tiers.rate,
         scrub_rate=care.scrub_bytes or None,
         scrub_every=int(care.scrub_age * _MICROSECONDS),
     )
@@ -173,6 +178,7 @@ class _Scrape:
         # Late: a server nobody scrapes starts without it.
         from registry.server.exposition import render
         from registry.server.follower_metrics import follower_families
+        from registry.server.tier_metrics import tier_families
 
         database = self._store.core.database
         gauges: dict[str, tuple[str, float]] = {
@@ -207,5 +213,8 @@ class _Scrape:
             "packed_stored_bytes": ("Bytes that packs took for it", state.packed.added),
             "rewritten_bytes": ("Bytes that rewriting packs freed", state.rewritten_bytes),
         }
-        families = follower_families(await self._store.followers())
+        tiers = await self._store.tiers()
+        counters["moved_contents"] = ("Contents that moved to another location", tiers.moved.objects)
+        counters["moved_bytes"] = ("Bytes of content that moved", tiers.moved.bytes)
+        families = follower_families(await self._store.followers()) + tier_families(tiers)
         return render(self._board, gauges, counters, families, program_version())

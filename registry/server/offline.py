@@ -13,6 +13,7 @@ from registry.server.exporting import export_of
 from registry.server.folder import database_of
 from registry.server.settings import Settings
 from registry.server.storage import open_dataplane
+from registry.server.tiering import placement_of, tier_policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ async def open_stored(settings: Settings) -> AsyncIterator[Opened]:
             database_of(settings),
             limits=limits_of(settings),
             policies=policies_of(settings),
+            tiers=tier_policy_of(settings),
+            placement=placement_of(settings),
             export=export_of(settings),
             connections=settings.database.connections,
         )

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from registry.server.location_rules import PRIMARY, LocationRule, check_apart, read_locations
 from registry.server.location_rules import TABLE as LOCATION
-from registry.server.location_rules import LocationRule, check_apart, read_locations
 from registry.server.recovery_settings import Recovery
 from registry.server.settings_groups import (
     Care,
@@ -33,6 +33,7 @@ from registry.server.settings_groups import (
     Pack,
     Server,
     Storage,
+    Tiers,
     Uploads,
 )
 from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
@@ -46,6 +47,8 @@ from registry.server.settings_rules import (
     read_repositories,
 )
 from registry.server.storage_settings import bucket_of, secondary_of
+from registry.server.tier_rules import TABLE as TIER
+from registry.server.tier_rules import TierRule, check_tiers, read_tiers
 from registry.server.values import Kind
 from registry.server.webhook_rules import TABLE as WEBHOOK
 from registry.server.webhook_rules import WebhookRule, read_webhooks
@@ -98,6 +101,7 @@ class Settings:
     uploads: Uploads = Uploads()
     care: Care = Care()
     pack: Pack = Pack()
+    tiers: Tiers = Tiers()
     keys: Keys = Keys()
     events: Events = Events()
     recovery: Recovery = Recovery()
@@ -105,6 +109,7 @@ class Settings:
     repositories: tuple[RepositoryRule, ...] = ()
     webhooks: tuple[WebhookRule, ...] = ()
     locations: tuple[LocationRule, ...] = ()
+    tier_rules: tuple[TierRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ _GROUPS: Mapping[str, type[Any]] = {
     "uploads": Uploads,
     "care": Care,
     "pack": Pack,
+    "tiers": Tiers,
     "keys": Keys,
     "events": Events,
     "recovery": Recovery,
@@ -208,6 +214,7 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
         repositories=tuple(read_repositories(document.get("repository", []), path, packing)),
         webhooks=tuple(read_webhooks(document.get(WEBHOOK, []), path, variables)),
         locations=tuple(read_locations(document.get(LOCATION, []), path, variables)),
+        tier_rules=tuple(read_tiers(document.get(TIER, []), path)),
     )
     refuse_unknown(
         (name for name in variables if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name)),
@@ -266,7 +273,7 @@ def _read_file(given: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
     top = {entry.name for entry in dataclasses.fields(Server)}
     groups = set(_GROUPS) - {"server"}
-    refuse_unknown(document, top | groups | TABLES | {WEBHOOK, LOCATION}, f"key in {path}:")
+    refuse_unknown(document, top | groups | TABLES | {WEBHOOK, LOCATION, TIER}, f"key in {path}:")
     for group in groups & document.keys():
         if not isinstance(document[group], dict):
             raise SettingsError(f"{group} in {path} must be a table, written as [{group}]")
@@ -280,6 +287,7 @@ _NEVER_ZERO: Mapping[str, tuple[str, ...]] = {
     "limits": ("header_bytes", "idle", "stall", "keepalive"),
     "uploads": ("open", "expiry", "draft_expiry"),
     "pack": ("rate",),
+    "tiers": ("rate",),
     "database": ("connections",),
 }
 
@@ -321,6 +329,7 @@ def _check_storage(settings: Settings) -> None:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     check_apart(settings.locations, settings.server.data)
+    check_tiers(settings.tier_rules, (PRIMARY, *(rule.name for rule in settings.locations)))
     sealed = next((domain.name for domain in settings.domains if domain.sealed), None)
     if bucket is not None and sealed is not None:
         raise SettingsError(

@@ -268,6 +268,28 @@ class Pack:
 
 
 @dataclass(frozen=True, slots=True)
+class Tiers:
+    """When content moves between locations. What moves where stands in the file, as [[tier]]."""
+
+    every: float = setting(
+        24 * 3600.0,
+        DURATION,
+        "Between two looks for content that belongs elsewhere; 0 leaves them to the command tiers.",
+    )
+    rate: int = setting(32 * 2**20, SIZE, "Bytes that move in a second; each is read, written and read back.")
+    rest: float = setting(
+        24 * 3600.0,
+        DURATION,
+        "Nothing moves that was stored, pushed or asked for within this time: it may be asked for again.",
+    )
+    restore_on_read: bool = setting(
+        False,
+        FLAG,
+        "A read of what is away asks for its restore. Restores cost money, and anybody who may read could.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """What wraps the keys of sealed domains."""
 

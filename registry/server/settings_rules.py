@@ -58,10 +58,14 @@ class RepositoryRule:
 
 @dataclass(frozen=True, slots=True)
 class DomainRule:
-    """`[[domain]]` in the file: a border of deduplication and erasure. `sealed` encrypts what it stores."""
+    """`[[domain]]` in the file: a border of deduplication and erasure. `sealed` encrypts what it stores.
+
+    With `jurisdictions` its bytes lie only at places whose `jurisdiction` is one of them; None: anywhere.
+    """
 
     name: str
     sealed: bool = False
+    jurisdictions: tuple[str, ...] | None = None
 
 
 _REPOSITORY_KINDS: Mapping[str, Kind] = {
@@ -104,9 +108,13 @@ def read_repositories(raw: Any, path: Path | None, packing: PackRule) -> Iterato
 def read_domains(raw: Any, path: Path | None) -> Iterator[DomainRule]:
     """The domains, in order. Raises SettingsError."""
     for where, rule in _tables(raw, path, "domain", "domain"):
-        refuse_unknown(rule, set(_DOMAIN_KINDS), f"key in {where}:")
+        refuse_unknown(rule, {*_DOMAIN_KINDS, "jurisdictions"}, f"key in {where}:")
         _require(rule, "name", where, 'what repositories call it, as name = "secret"')
-        yield DomainRule(**_read(rule, _DOMAIN_KINDS, where))
+        laws = rule.get("jurisdictions")
+        if laws is not None and (not isinstance(laws, list) or not laws):
+            raise SettingsError(f'jurisdictions in {where} must be a list that names some, such as ["de"]')
+        named = laws and tuple(parse_value(TEXT, law, f"jurisdictions in {where}") for law in laws)
+        yield DomainRule(**_read(rule, _DOMAIN_KINDS, where), jurisdictions=named)
 
 
 def check_rules(

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from registry.server.settings import Loaded, Option, PackRule, options
+from registry.server.tier_rules import TierRule
 from registry.server.values import DURATION, SECRET, SIZE
 from registry.sinks.opening import shown
 
@@ -35,7 +36,8 @@ def as_text(loaded: Loaded) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source}".rstrip() for key, value, source in rows]
     for domain in loaded.settings.domains:
-        lines.append(f"domain {domain.name}: {'sealed' if domain.sealed else 'plain'}")
+        laws = f", under {' or '.join(domain.jurisdictions)} alone" if domain.jurisdictions else ""
+        lines.append(f"domain {domain.name}: {'sealed' if domain.sealed else 'plain'}{laws}")
     for rule in loaded.settings.repositories:
         tags = ", ".join(rule.immutable_tags) or "none"
         untagged = "never" if rule.untagged_after is None else f"after {DURATION.render(rule.untagged_after)}"
@@ -51,11 +53,21 @@ def as_text(loaded: Loaded) -> str:
     for place in loaded.settings.locations:
         law = f", under {place.jurisdiction}" if place.jurisdiction else ""
         lines.append(f"location {place.name}: {mask(place.url)}, {place.tier}{law}")
+    for tier in loaded.settings.tier_rules:
+        lines.append(f"tier {tier.to}: {_tier(tier)}")
     return "\n".join(lines) + "\n"
 
 
+def _tier(rule: TierRule) -> str:
+    most = "any size" if rule.at_most is None else f"{SIZE.render(rule.at_most)} at most"
+    return (
+        f"{', '.join(rule.match)}, {SIZE.render(rule.at_least)} at least, {most}, "
+        f"{DURATION.render(rule.after)} old, {DURATION.render(rule.unread)} unread"
+    )
+
+
 def as_json(loaded: Loaded) -> dict[str, Any]:
-    """`{"file", "settings": [{"key", "value", ...}], "repositories", "domains", "webhooks", "locations"}`.
+    """`{"file", "settings": [{"key", "value", ...}]}`, and each table of the file as a list.
 
     Sizes are in bytes, times in seconds.
     """
@@ -108,6 +120,7 @@ def as_json(loaded: Loaded) -> dict[str, Any]:
             }
             for place in loaded.settings.locations
         ],
+        "tiers": [dataclasses.asdict(rule) for rule in loaded.settings.tier_rules],
     }
 
 

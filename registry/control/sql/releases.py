@@ -28,8 +28,8 @@ WHERE domain = :domain AND content_address = :content_address AND location = :lo
 _NOTE = """
 INSERT INTO releases (domain, content_address, location, size, state, since, due_at)
 VALUES (:domain, :content_address, :location, :size, 'pending', :since, :due_at)
-ON CONFLICT (domain, content_address, location) DO UPDATE SET size = excluded.size, state = excluded.state,
-    due_at = excluded.due_at,
+ON CONFLICT (domain, content_address, location) DO UPDATE SET size = excluded.size,
+    state = excluded.state, due_at = excluded.due_at,
     since = CASE WHEN excluded.since > releases.since THEN excluded.since ELSE releases.since + 1 END
     WHERE releases.state IN ('pending', 'done')
 """
@@ -108,7 +108,7 @@ def put_off(connection: Connection, domain: DomainId, address: Digest, location:
 
 
 def claim(connection: Connection, now: int, limit: int) -> list[Release]:
-    """Begin to delete what is due, `limit` at most of each kind. What the ledger no longer says is forgotten."""
+    """Begin to delete what is due, `limit` at most of each kind. What the ledger took back is forgotten."""
     claimed: list[Release] = []
     for state in (PENDING, FAILED):
         for *found, stands in rows(connection, _DUE, state=state, now=now, limit=limit):

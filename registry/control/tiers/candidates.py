@@ -78,7 +78,7 @@ async def look(core: Core, reached: int) -> AsyncIterator[Page]:
                 continue
             if current is not None:
                 settled.append(current)
-            current = _first(core, had, max(since, read_at.get(had.blob_id, 0)))
+            current = _first(core, had, since, read_at.get(had.blob_id, 0))
         ends = not page or page[-1].created_at > youngest  # all that follows is as young
         if ends and current is not None:
             settled.append(current)
@@ -102,9 +102,10 @@ def _read(
     return page, movable.places(connection, low, high), content_reads.between(connection, low, high)
 
 
-def _first(core: Core, had: Had, read_at: int) -> _Wish:
-    now = core.clock.now()
-    facts = Facts(had.size, now - had.created_at, now - max(had.created_at, read_at))
+def _first(core: Core, had: Had, since: int, read_at: int) -> _Wish:
+    """`since` reads are counted, and `read_at` is the last one; microseconds."""
+    now, needed_at = core.clock.now(), max(had.created_at, read_at)
+    facts = Facts(had.size, now - had.created_at, now - max(needed_at, since), now - needed_at)
     return _Wish(had, facts, core.tiers.place_for(had.repository, facts), had.as_manifest)
 
 

@@ -110,8 +110,7 @@ async def plan(core: Core) -> Plan:
 async def move(
     work: Work, *, limit: int | None = None, again: bool = False, progress: Progress = lambda _: None
 ) -> Moved:
-    """Go on with the pass, or begin one (always with `again`); stop when `limit` bytes have moved, or at its
-    end.
+    """Go on with the pass, or begin one (always with `again`); stop when `limit` bytes moved, or at its end.
 
     Raises UNAVAILABLE when another process has taken the work over.
     """
@@ -132,7 +131,7 @@ async def move(
 
 
 async def release(core: Core, *, wait: bool = False) -> Released:
-    """Delete what has moved and is due, if nobody else deletes now; with `wait` also what will be due soon."""
+    """Delete what moved and is due, if nobody else deletes now; with `wait` also what will be due soon."""
     done = Released()
     horizon = core.clock.now() + core.limits.removal_delay
     while True:

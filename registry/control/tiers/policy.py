@@ -1,4 +1,4 @@
-"""Which location content belongs to, as the operator's rules say it. Nothing here reads or writes anything."""
+"""Which location content belongs to, as the operator's rules say it. Nothing here is read or written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ _DAY = 24 * 3600 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a rule asks of content: `size` in bytes, `age` since it was stored and `unread` since it was last
-    asked for in microseconds."""
+    """What a rule asks of content: `size` in bytes, and in microseconds `age` since it was stored, `unread`
+    for how long it surely was not asked for, and `rested` since it was last known to be needed.
+
+    The last two differ where nobody counted reads: that is not known as unread, and not as needed either.
+    """
 
     size: int
     age: int
     unread: int
+    rested: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class TierPolicy:
 
     def place_for(self, repository: Repository, facts: Facts) -> str | None:
         """Where this repository wants it: the first rule that fits says it. None: where it is."""
-        if min(facts.age, facts.unread) < self.rest:
+        if min(facts.age, facts.rested) < self.rest:
             return None
         return next((rule.to for rule in self.rules if rule.wants(repository, facts)), None)
 

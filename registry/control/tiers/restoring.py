@@ -19,6 +19,7 @@ from registry.control.sql import movable
 from registry.control.sql.lookups import AT_HAND, GONE
 from registry.control.sql.movable import Holding, Restoring
 from registry.control.sql.transaction import Transaction
+from registry.control.tiers.places import PRIMARY
 from registry.control.work import hold
 
 _LOG = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ def _news(
             if any(other.location in found for other in held):
                 news.append(LocationReleased(domain, address, one.location))
             continue
+        if one.location == PRIMARY and one.restore_status is None and {one.tier, now.tier.value} <= AT_HAND:
+            continue  # which of the two it is, is a matter of the settings alone
         status = None if now.tier.value in AT_HAND or now.restore_status is None else now.restore_status.value
         until = now.until if status == RestoreStatus.AVAILABLE.value else None
         if (now.tier.value, status, until) != (one.tier, one.restore_status, one.until):

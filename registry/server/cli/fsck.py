@@ -141,6 +141,7 @@ async def _check(settings: Settings, args: argparse.Namespace) -> int:
                 "unnamed": done.unnamed,
                 "stages": done.stages,
                 "erased": done.erased,
+                "away": done.away,
                 "faults": [{"kind": fault.kind, "message": fault.message} for fault in done.faults],
                 "repairs": [{"message": step.message, "mended": step.mended} for step in steps],
             }
@@ -156,6 +157,7 @@ async def _check(settings: Settings, args: argparse.Namespace) -> int:
             f"{counted(done.contents, 'object')}, {read}: {found}; "
             f"{done.unnamed} not named yet, {counted(done.stages, 'upload')} in flight"
             + (f", {done.erased} erased" if done.erased else "")
+            + (f", {done.away} away and not read" if done.away else "")
         )
     mended = bool(steps) and all(step.mended for step in steps)
     return EXIT_FAULT if done.faults and not mended else EXIT_OK
