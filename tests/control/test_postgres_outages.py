@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from asyncpg.exceptions import InternalClientError  # type: ignore[import-untyped]
 from sqlalchemy import text
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control.core import SystemClock
 from registry.control.sql import progress
-from registry.control.sql.opening import open_offline
+from registry.control.sql.faults import lost_connection, translate
+from registry.control.sql.opening import migrate_database, open_offline
 from registry.control.sql.postgres import PostgresDatabase
 from registry.control.sql.postgres_engine import Patience
 from registry.control.sql.transaction import Transaction
 from tests.control.servers import PostgresServer
 from tests.faults.cable import Cable
+from tests.replicas.postgres import Postgres, embedded
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +69,15 @@ async def put(database: PostgresDatabase, number: int) -> None:
         progress.save(tx.connection, "test", {"number": number})
 
     await database.write("somebody", change)
+
+
+def noise(seed: int) -> str:
+    """A text that does not compress."""
+    return random.Random(seed).randbytes(2000).hex()
+
+
+async def save(database: PostgresDatabase, name: str, value: str) -> None:
+    await database.write("somebody", lambda tx: progress.save(tx.connection, name, {"text": value}))
 
 
 async def get(database: PostgresDatabase) -> int:
@@ -151,6 +169,12 @@ async def test_a_sleeper_costs_the_other_writers_time_and_no_error(url: str) -> 
         assert await database.read(lambda connection: progress.load(connection, "other")) == {}
 
 
+def test_a_driver_that_lost_track_is_unavailable() -> None:
+    error = InternalClientError('cannot switch to state 12; protocol is in the "failed" state')
+    assert translate(error).kind is ErrorKind.UNAVAILABLE
+    assert lost_connection(error)
+
+
 async def test_a_foreign_lock_is_not_waited_for_without_end(url: str) -> None:
     async with opened(url) as database:
         await put(database, 1)
@@ -186,3 +210,44 @@ async def test_more_work_than_connections_waits_for_a_while(url: str) -> None:
             await database.head()
         await asyncio.gather(*slow)
         await put(database, 1)
+
+
+@pytest.fixture
+def on_small_disk() -> Iterator[tuple[Postgres, Path]]:
+    """A server of its own with little room, and a file that takes up most of it."""
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))
+    command = ["mount", "-t", "tmpfs", "-o", "size=110m,mode=755", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        folder.rmdir()
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        server = Postgres(embedded(), within=folder, settings={"max_wal_size": "32MB", "wal_recycle": "off"})
+        try:
+            yield server, folder / "ballast"
+        finally:
+            server.close()
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+async def test_a_full_disk_is_said_and_forgotten_when_there_is_room(
+    on_small_disk: tuple[Postgres, Path],
+) -> None:
+    server, ballast = on_small_disk
+    await migrate_database(server.url())
+    async with opened(server.url()) as database:
+        ballast.write_bytes(bytes(shutil.disk_usage(ballast.parent).free - (256 << 10)))
+        kept = 0
+        with pytest.raises(StoreError) as caught:
+            while kept < 1000:
+                await save(database, f"number {kept}", noise(kept))
+                kept += 1
+        assert caught.value.kind is ErrorKind.STORAGE_FULL
+        assert "full" in caught.value.message
+        assert kept
+        ballast.unlink()
+        await save(database, f"number {kept}", "after")
+        for number in range(kept):
+            found = await database.read(partial(progress.load, work=f"number {number}"))
+            assert found == {"text": noise(number)}

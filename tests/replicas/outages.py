@@ -188,6 +188,13 @@ def _cut_to_database(wired: Wired) -> Iterator[None]:
 
 
 @contextmanager
+def _cut_to_storage(wired: Wired) -> Iterator[None]:
+    wired.wires.storage.cut()
+    yield
+    wired.wires.storage.mend()
+
+
+@contextmanager
 def _killed_storage(wired: Wired) -> Iterator[None]:
     wired.it.seaweed.kill()
     yield
@@ -237,6 +244,7 @@ OUTAGES = (
     Outage("the database falls silent", _silent_database),
     Outage("the database moves to another server", _moved_database, set()),
     Outage("the network between a replica and the database is cut", _cut_to_database, brief=True),
+    Outage("the network to the object store is cut", _cut_to_storage),
     Outage("the object store is killed", _killed_storage, brief=True),
     Outage("the object store falls silent", _silent_storage),
     Outage("the object store answers 500 and SlowDown to all", _spoiled_storage(_fails), brief=True),

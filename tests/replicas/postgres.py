@@ -48,13 +48,19 @@ class Postgres:
     """The server of `programs`, running once this is made, with an empty database called `store`.
 
     Without `durable` it syncs nothing, which only a power failure would tell. `settings` are more of its own.
+    Its data are `within` a folder that its user can reach.
     """
 
     def __init__(
-        self, programs: Path, *, durable: bool = False, settings: Mapping[str, str] | None = None
+        self,
+        programs: Path,
+        *,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        within: Path | None = None,
     ) -> None:
         self._programs = programs
-        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir=within))
         self._data = self._folder / "data"
         self._user = _USER if os.geteuid() == 0 else None
         if self._user is not None:

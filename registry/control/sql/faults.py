@@ -65,7 +65,7 @@ def lost_connection(error: BaseException) -> bool:
     raw = _raw(error)
     state = _sqlstate(raw)
     if state is None:
-        return "connection is closed" in str(raw)
+        return "connection is closed" in str(raw) or _has_failed(raw)
     return state.startswith(_ENDING_POSTGRESQL)
 
 
@@ -118,9 +118,15 @@ def _kind_postgresql(error: BaseException, state: str | None) -> ErrorKind:
     if state == _DISK_FULL:
         return ErrorKind.STORAGE_FULL
     if state is None:  # from the driver itself: a connection that is gone, or arguments it cannot encode
-        gone = "connection" in str(error).lower()
+        gone = "connection" in str(error).lower() or _has_failed(error)
         return ErrorKind.UNAVAILABLE if gone else ErrorKind.INTERNAL
     return ErrorKind.UNAVAILABLE if state.startswith(_PASSING_POSTGRESQL) else ErrorKind.INTERNAL
+
+
+def _has_failed(error: BaseException) -> bool:
+    """Whether the driver lost track of the connection, and refuses whatever comes: it was told of its end
+    while nobody waited for an answer, as happens to who was stopped in a transaction."""
+    return type(error).__name__ == "InternalClientError"
 
 
 _NO_DRIVER = "none"
