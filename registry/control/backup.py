@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from registry.contract.archive import Archive
 from registry.contract.dataplane import DataPlane
 from registry.contract.errors import ErrorKind, StoreError
+from registry.contract.tlog.tiles import CHECKPOINT
 from registry.control import collection, copying
 from registry.control.core import Core
+from registry.control.export.duplicating import duplicate
 from registry.control.sql import audit
 from registry.control.sql.lookups import PRESENT
 from registry.control.work import hold
@@ -43,8 +46,12 @@ async def backup(
     target: DataPlane,
     database: Path,
     progress: Callable[[BackedUp], None] = lambda _: None,
+    archive: Archive | None = None,
 ) -> BackedUp:
     """Copy the store to `target` and the file `database`, which appears when all of it is there.
+
+    The ledger's export, where there is one, goes to `archive`, as it was before the database was copied: a
+    checkpoint must not have more than its database.
 
     Raises StoreError UNAVAILABLE where the database has tools of its own, or a collection does not end
     or came in between; STORAGE_FULL.
@@ -52,15 +59,29 @@ async def backup(
     done = BackedUp()
     unfinished = database.with_name(f"{database.name}.unfinished")
     _forget(unfinished)  # what a backup that was cut off has left
+    checkpoint = None if core.export is None else await core.export.archive.get(CHECKPOINT)
     async with _uncollected(core):
         await core.database.backup(str(unfinished))
         async for content in _contents(core, await core.database.head()):
             if content.state == PRESENT:
                 await _copy(core, target, content, done)
                 progress(done)
+    if core.export is not None and archive is not None and checkpoint is not None:
+        done.faults += await _copy_export(core.export.archive, archive, checkpoint)
     _forget_log(database)  # of a server that has run on the copy: it would be played into the new file
     unfinished.replace(database)
     return done
+
+
+async def _copy_export(source: Archive, target: Archive, checkpoint: bytes) -> int:
+    """1 where the export is damaged: the copy has none that counts, and exports anew when it is served."""
+    try:
+        await duplicate(source, target, checkpoint)
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONFLICT:
+            raise
+        return 1
+    return 0
 
 
 async def _contents(core: Core, head: int) -> AsyncIterator[audit.KnownContent]:

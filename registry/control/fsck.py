@@ -17,6 +17,7 @@ from registry.contract.manifest import is_non_distributable
 from registry.contract.names import Repository
 from registry.control import fsck_places, fsck_resuming
 from registry.control.core import Core
+from registry.control.export.checking import export_faults
 from registry.control.fsck_resuming import Checked, Fault
 from registry.control.fsck_subset import EVERYTHING, Subset
 from registry.control.rebuild import Rebuilt, complete
@@ -46,6 +47,8 @@ async def fsck(
     done, after, subset = await fsck_resuming.begin(core, subset, resume=resume)
     for kind, check in (("ledger", audit.ledger_faults), ("views", audit.view_faults)):
         done.faults.extend(Fault(kind, message) for message in await core.database.read(check))
+    if not structure_only:
+        done.faults.extend([Fault("export", message) async for message in export_faults(core)])
     for child in await core.database.read(audit.absent_children):
         sparse = core.policies.of(Repository(child.repository)).sparse
         if not sparse and not is_non_distributable(child.media_type):

@@ -14,6 +14,7 @@ from registry.contract.dataplane import DataPlane
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import collection, fsck_places, healing, reaper, recording
 from registry.control.core import SYSTEM, Core
+from registry.control.export import checking
 from registry.control.fsck import Checked, Fault, replay_faults
 from registry.control.sql import audit, counters
 from registry.control.work import hold
@@ -39,6 +40,8 @@ async def repair(core: Core, checked: Checked, others: Sequence[DataPlane] = ())
             steps.append(await _content(core, fault, others))
         elif fault.kind in ("storage", "placement"):
             steps.append(Step(fault.message, mended=False))
+    if any(fault.kind == "export" for fault in checked.faults):
+        steps.append(await _export(core))
     recounted = await core.database.write(SYSTEM, lambda tx: counters.recount(tx.connection))
     steps.extend(Step(f"{name} is counted anew") for name in recounted)
     if await _views_are_wrong(core, checked):
@@ -47,6 +50,15 @@ async def repair(core: Core, checked: Checked, others: Sequence[DataPlane] = ())
         steps.append(Step("the ledger itself is damaged: restore the last backup", mended=False))
     steps.extend([Step(message) for message in await _complete(core)])
     return steps
+
+
+async def _export(core: Core) -> Step:
+    try:
+        return Step(f"{await checking.mend(core)} objects of the ledger's export were written again")
+    except StoreError as error:
+        if error.kind is not ErrorKind.CONFLICT:
+            raise
+        return Step(error.message, mended=False)
 
 
 async def _views_are_wrong(core: Core, checked: Checked) -> bool:

@@ -22,7 +22,7 @@ from registry.server.storage import key_ring
 #: What a backup that was interrupted may have left without a ledger.
 _BEGUN = frozenset(
     {
-        *("FORMAT", "content", "index", "keys", "lock", "packs", "quarantine", "staging"),
+        *("FORMAT", "content", "index", "keys", "ledger", "lock", "packs", "quarantine", "staging"),
         "ledger.sqlite.unfinished",
     }
 )

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.backup import BackedUp, backup
+    from registry.dataplane.archives import folder_archive
     from registry.server.backup_target import TargetError, open_target
     from registry.server.folder import FolderBusyError, FolderUnusableError, database_in
     from registry.server.offline import open_stored
@@ -68,7 +69,8 @@ async def _run(args: argparse.Namespace) -> int:
             open_stored(settings) as opened,
             open_target(args.folder, settings, opened.store) as target,
         ):
-            done = await backup(opened.store.core, target, database_in(args.folder), progress)
+            database, archive = database_in(args.folder), folder_archive(args.folder)
+            done = await backup(opened.store.core, target, database, progress, archive)
     except (TargetError, FolderBusyError, FolderUnusableError) as error:
         raise CommandError(str(error)) from None
     if args.json:
