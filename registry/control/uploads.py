@@ -103,6 +103,7 @@ class UploadService:
                 f"the body had {reached - offset} bytes where {length} were announced; they were kept",
                 detail={"offset": reached},
             )
+        await self._still_open(repository, row)
         return self._open_upload(row, reached)
 
     async def complete(
@@ -323,6 +324,16 @@ class UploadService:
         if row.content is not None:
             raise StoreError(ErrorKind.CONFLICT, "the upload is complete already")
         return row
+
+    async def _still_open(self, repository: Repository | None, row: UploadRow) -> None:
+        """After an append, since another replica may have ended the session meanwhile: then these bytes are
+        nowhere, and what is left of them goes. Raises UPLOAD_UNKNOWN, CONFLICT."""
+        try:
+            await self._find_open(repository, row.id)
+        except StoreError as error:
+            if error.kind in {ErrorKind.UPLOAD_UNKNOWN, ErrorKind.CONFLICT}:
+                await self._core.dataplane.discard(row.stage)
+            raise
 
     def _refuse_undecided(self, tx: Transaction) -> None:
         """Where there are several domains, bytes alone do not say which one they are for (decision 22)."""

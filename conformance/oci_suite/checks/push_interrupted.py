@@ -61,7 +61,11 @@ def patch_cut(bench: Bench, arrived: int, algorithm: str) -> None:
     if offset == 0 and arrived:  # 0-0 is no byte or one: only the registry knows
         session.patch(data[:1], 0)  # 202 if it had none, 416 if it had this one
         offset = 1
-    status(session.patch(data[offset:], offset), 202)
+    answer = session.patch(data[offset:], offset)
+    if answer.status == 416:  # what had arrived was still being written, perhaps by another process
+        offset = int((answer.header("Range") or "0-0").partition("-")[2]) + 1
+        answer = session.patch(data[offset:], offset)
+    status(answer, 202)
     digest = digest_of(data, algorithm)
     status(session.close(digest), 201)
     body(status(repository.blob(digest), 200), data)
