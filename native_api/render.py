@@ -184,6 +184,7 @@ def location(value: Location) -> Document:
         "name": value.name,
         "retrieval_tier": value.tier.value,
         "restore_status": value.restore_status.value if value.restore_status else None,
+        "available_until": time(value.until) if value.until is not None else None,
     }
 
 

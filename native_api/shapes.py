@@ -276,6 +276,7 @@ ANSWERS: dict[str, Schema] = {
             "name": _ANY_TEXT,
             "retrieval_tier": {"type": "string", "enum": ["hot", "warm", "cold", "archive"]},
             "restore_status": nullable(ref("RestoreStatus")),
+            "available_until": nullable(TIME),
         }
     ),
     "RestoreStatus": {"type": "string", "enum": ["requested", "ongoing", "available"]},

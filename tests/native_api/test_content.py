@@ -61,7 +61,9 @@ async def test_locations_say_how_soon(world: World) -> None:
     address = await world.put_content(DATA)
     page = (await world.http.get(f"{ROOT}/content/{address}/locations")).json()
     assert page == {
-        "items": [{"name": "local", "retrieval_tier": "hot", "restore_status": None}],
+        "items": [
+            {"name": "local", "retrieval_tier": "hot", "restore_status": None, "available_until": None}
+        ],
         "next": None,
     }
 
