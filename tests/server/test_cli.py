@@ -73,3 +73,15 @@ def test_an_error_is_told_on_both_channels_with_json() -> None:
     assert done.returncode == 2
     assert "whole number" in json.loads(done.stdout)["error"]
     assert done.stderr.startswith("artifact-store settings: ")
+
+
+@pytest.mark.parametrize("name", ["serve", "gc", "recover"])
+def test_the_line_of_usage_is_short_where_settings_are_many(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    assert usage.startswith(f"usage: artifact-store {name} ")
+    assert usage.endswith("[SETTINGS]")
+    assert len(usage.splitlines()) <= 3
+    assert "--storage URL" in rest

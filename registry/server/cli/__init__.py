@@ -18,11 +18,17 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, cast
 
 from registry.contract.errors import StoreError
-from registry.server.cli.console import EXIT_CANNOT_RUN, CommandError, explain_os_error, print_error
+from registry.server.cli.console import (
+    EXIT_CANNOT_RUN,
+    SETTINGS,
+    CommandError,
+    explain_os_error,
+    print_error,
+)
 
 #: The commands, in the order of `artifact-store --help`; each is the module of that name in this package.
 COMMANDS: tuple[str, ...] = (
@@ -75,6 +81,23 @@ class Command(Protocol):
     run: Callable[[argparse.Namespace], int]
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help whose line of usage tells what is a command's own, and of settings only that they are there."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        every = list(actions)
+        own = [action for action in every if getattr(action, "container").title != SETTINGS]  # noqa: B009
+        if len(own) < len(every):
+            own.append(argparse.Action([], SETTINGS, nargs="?", metavar=SETTINGS.upper()))
+        super().add_usage(usage, own, groups, prefix)
+
+
 def load(name: str) -> Command:
     """The command of that name."""
     return cast(Command, importlib.import_module(f"registry.server.cli.{name}"))
@@ -98,7 +121,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             help=command.HELP.splitlines()[0],
             description=command.HELP.strip(),
             epilog="exit codes: 0 done; 1 the answer is no; 2 could not run.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
         child.add_argument("--json", action="store_true", help="answer with one JSON document on stdout")

@@ -17,6 +17,10 @@ EXIT_FAULT = 1
 EXIT_CANNOT_RUN = 2
 
 
+#: Under what title `--help` lists settings. They are dozens, so the line of usage says this and no more.
+SETTINGS = "settings"
+
+
 class CommandError(Exception):
     """Ends a command with a sentence for its user. `code` is one of the exit codes above."""
 

@@ -50,9 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("data", "database", "storage", "keys"))
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--structure-only", action="store_true", help="do not read the content of objects")
-    extent.add_argument(
-        "--subset", metavar="N/T|X%%", help="read a part of the content, or a share by chance"
-    )
+    extent.add_argument("--subset", metavar="N/T|X%", help="read a part of the content, or a share by chance")
     extent.add_argument("--resume", action="store_true", help="go on with a check that was stopped")
     parser.add_argument("--repair", action="store_true", help="mend what can be mended; no server may run")
     parser.add_argument(

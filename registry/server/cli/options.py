@@ -6,30 +6,33 @@ import argparse
 from collections.abc import Iterable
 
 from registry.server import settings
-from registry.server.cli.console import CommandError
+from registry.server.cli.console import SETTINGS, CommandError
 from registry.server.settings_parsing import SettingsError
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
     """Add `--config` and the options of the settings `names` (keys or whole groups; all when None)."""
     wanted = None if names is None else set(names)
-    parser.add_argument(
+    listed = parser.add_argument_group(
+        SETTINGS, "each is also a variable and a line of the settings file: see `artifact-store settings`"
+    )
+    listed.add_argument(
         "--config", metavar="FILE", help=f"TOML file (default: {settings.FILE_NAME} in the data folder)"
     )
     for option in settings.options():
         if wanted is None or wanted & {option.key, option.group}:
             text = f"{option.reason} Default: {option.render(option.default)}."
-            _add(parser, option, text.replace("%", "%%"))
+            _add(listed, option, text.replace("%", "%%"))
 
 
-def _add(parser: argparse.ArgumentParser, option: settings.Option, text: str) -> None:
+def _add(listed: argparse._ArgumentGroup, option: settings.Option, text: str) -> None:
     if isinstance(option.default, bool):
         # `--behind-proxy` alone means true; `--log-access false` says no.
-        parser.add_argument(
+        listed.add_argument(
             option.flag, dest=option.dest, nargs="?", const="true", metavar=option.kind.metavar, help=text
         )
     else:
-        parser.add_argument(option.flag, dest=option.dest, metavar=option.kind.metavar, help=text)
+        listed.add_argument(option.flag, dest=option.dest, metavar=option.kind.metavar, help=text)
 
 
 def load_settings(args: argparse.Namespace) -> settings.Loaded:
