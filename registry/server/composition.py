@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import native_api
 import oci
 from registry.contract.dataplane import Codec, DomainId
-from registry.control import Care, Limits, PackPolicy, RepositoryPolicy, Store, open_store
+from registry.control import Care, Limits, PackPolicy, RepositoryPolicy, open_store
 from registry.control.export.lineage import require_whole
-from registry.control.export.state import status
-from registry.control.sql.inspection import open_uploads
 from registry.server.app import App
 from registry.server.auth import OpenAuthenticator
 from registry.server.board import Board
-from registry.server.exporting import export_of, gauges_of
+from registry.server.exporting import export_of
 from registry.server.folder import database_of, has_folder
 from registry.server.followers import followers_of
 from registry.server.logs import Log
 from registry.server.operations import Operations, Readiness
+from registry.server.scraping import Scrape
 from registry.server.settings import PackRule, RepositoryRule, Settings
 from registry.server.storage import open_dataplane
 from registry.server.tiering import placement_of, tier_policy_of
@@ -65,7 +62,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
             store.start_background(care_of(settings))
             readiness = Readiness({"database": store.core.database.head, "storage": dataplane.check_writable})
             folder = settings.server.data if has_folder(settings) else None
-            scrape = _Scrape(board, store, folder)
+            scrape = Scrape(board, store, folder, program_version())
             app = App(
                 oci=oci.Face(oci_limits_of(settings)),
                 native=native_api.Face(native_limits_of(settings)),
@@ -164,57 +161,3 @@ def native_limits_of(settings: Settings) -> native_api.Limits:
         idle_timeout=settings.limits.idle,
         stall_timeout=settings.limits.stall,
     )
-
-
-class _Scrape:
-    """Renders `/metrics`; what the disk has left only where there is a data `folder`."""
-
-    def __init__(self, board: Board, store: Store, folder: Path | None) -> None:
-        self._board = board
-        self._store = store
-        self._folder = folder
-
-    async def render(self) -> tuple[bytes, str]:
-        # Late: a server nobody scrapes starts without it.
-        from registry.server.exposition import render
-        from registry.server.follower_metrics import follower_families
-        from registry.server.tier_metrics import tier_families
-
-        database = self._store.core.database
-        gauges: dict[str, tuple[str, float]] = {
-            "ledger_head": ("Sequence number of the last event", await database.head()),
-            "uploads_open": ("Upload sessions that are not complete", await open_uploads(database)),
-        }
-        if self._folder is not None:
-            disk = os.statvfs(self._folder)
-            gauges |= {
-                "storage_free_bytes": (
-                    "Free on the data folder's file system",
-                    disk.f_bavail * disk.f_frsize,
-                ),
-                "storage_total_bytes": ("Size of that file system", disk.f_blocks * disk.f_frsize),
-            }
-        state = await self._store.upkeep()
-        if state.scrub.oldest is not None:
-            age = max(state.now - state.scrub.oldest, 0) / _MICROSECONDS
-            gauges["scrub_oldest_age_seconds"] = ("Since the content verified longest ago was", age)
-        gauges["content_missing"] = ("Contents whose bytes are absent or corrupt", state.scrub.missing)
-        if self._store.core.export is not None:
-            gauges |= gauges_of(await status(self._store.core))
-        gauges["packs_dead_bytes"] = ("Bytes in packs that nothing needs", state.dead_bytes)
-        counters = {
-            "scrub_contents": ("Contents whose bytes were read", state.scrub.contents),
-            "scrub_bytes": ("Bytes that were read", state.scrub.bytes),
-            "scrub_faults": ("Contents found absent, corrupt or unreadable", state.scrub.faults),
-            "collection_removed": ("Contents that a collection removed", state.removed),
-            "collection_freed_bytes": ("Bytes that collections deleted", state.freed_bytes),
-            "packed_blobs": ("Blobs moved to packs", state.packed.blobs),
-            "packed_bytes": ("Bytes of content moved to packs", state.packed.bytes),
-            "packed_stored_bytes": ("Bytes that packs took for it", state.packed.added),
-            "rewritten_bytes": ("Bytes that rewriting packs freed", state.rewritten_bytes),
-        }
-        tiers = await self._store.tiers()
-        counters["moved_contents"] = ("Contents that moved to another location", tiers.moved.objects)
-        counters["moved_bytes"] = ("Bytes of content that moved", tiers.moved.bytes)
-        families = follower_families(await self._store.followers()) + tier_families(tiers)
-        return render(self._board, gauges, counters, families, program_version())

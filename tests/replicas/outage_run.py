@@ -40,6 +40,8 @@ def run_outage(wired: Wired, outage: Outage, seconds: float, seed: int) -> Figur
                 if replica.running and not replica.paused:
                     load.figures.memory = max(load.figures.memory, replica.memory)
                     assert httpx.get(f"{replica.url}/healthz", trust_env=False).status_code == 200
+            # Figures of the process itself are there whatever fails.
+            assert httpx.get(f"{it.replicas[2].url}/metrics", trust_env=False, timeout=40).status_code == 200
         load.await_recovery(time.monotonic())
     finally:
         load.stop()
