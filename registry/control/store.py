@@ -28,7 +28,8 @@ from registry.control.packages import PackageService
 from registry.control.principals import principal_named
 from registry.control.schemas import SchemaService
 from registry.control.sql.database import OnBatch, ignore_batch
-from registry.control.sql.opening import open_database
+from registry.control.sql.opening import is_server, open_database
+from registry.control.sql.shared_clock import SharedClock
 from registry.control.tiers import reads
 from registry.control.tiers.places import Placement, Places
 from registry.control.tiers.policy import TierPolicy
@@ -156,7 +157,7 @@ async def open_store(
     thread. Raises StoreError UNAVAILABLE or INTERNAL with a sentence that says what to do.
     """
     limits = limits or Limits()
-    clock = clock or SystemClock()
+    clock = clock or (SharedClock() if is_server(database) else SystemClock())
     tiers, placement = tiers or TierPolicy(), placement or Placement()
     places = Places(dataplane.places())
     placement.check_arrivals(places)

@@ -22,11 +22,14 @@ T = TypeVar("T")
 #: Mutations that share one transaction, at most.
 LARGEST_BATCH = 256
 
+#: The server's clock, in microseconds.
+SERVER_TIME = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
 #: A row lock where the engine has them. SQLite's transaction has locked the whole file by then. A store that
 #: is closed has no row with this id (closing.py).
 _LOCK_HEAD = {
     "sqlite": "SELECT seq, time FROM ledger_head WHERE id = 1",
-    "postgresql": "SELECT seq, time FROM ledger_head WHERE id = 1 FOR UPDATE",
+    "postgresql": f"SELECT seq, time, {SERVER_TIME} FROM ledger_head WHERE id = 1 FOR UPDATE",
 }
 _SET_HEAD = "UPDATE ledger_head SET seq = :seq, time = :time"
 
@@ -133,13 +136,13 @@ class Outcome:
             self.pending.done.set_result(self.result)
 
 
-def lock_head(connection: Connection) -> Head:
+def lock_head(connection: Connection) -> tuple[Head, int | None]:
     """The head row, read and locked where the engine has row locks, so that `seq` is gapless in the order of
-    commits. The first statement of a transaction that writes."""
+    commits. The first statement of a transaction that writes. Also the time of a server (microseconds)."""
     row = first(connection, _LOCK_HEAD[connection.dialect.name])
     if row is None:
         raise closing.refusal(connection)
-    return Head(row[0], row[1])
+    return Head(row[0], row[1]), row[2] if len(row) > 2 else None
 
 
 def run_batch(connection: Connection, head: Head, batch: Sequence[Pending], clock: Clock) -> list[Outcome]:

@@ -44,9 +44,11 @@ async def open_database(
             from registry.control.sql import postgres, postgres_engine  # late: an embedded store does without
 
             await migrate.prepare_postgres(str(where))
-            return postgres.PostgresDatabase(
+            server = postgres.PostgresDatabase(
                 str(where), clock, on_batch, connections=connections or postgres_engine.CONNECTIONS
             )
+            await server.set_clock()
+            return server
         await migrate_database(where)
         return sqlite.SqliteDatabase(Path(where), clock, on_batch)
     except Exception as error:

@@ -15,6 +15,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.ports import Clock
 from registry.control.sql.database import (
     LARGEST_BATCH,
+    SERVER_TIME,
     Commits,
     OnBatch,
     Outcome,
@@ -26,6 +27,7 @@ from registry.control.sql.database import (
 )
 from registry.control.sql.faults import lost_connection, translate
 from registry.control.sql.postgres_engine import CONNECTIONS, Patience, Pool, open_async_engine
+from registry.control.sql.shared_clock import SharedClock, counter
 from registry.control.sql.silence import Watch
 from registry.control.sql.statements import Row
 from registry.control.sql.transaction import Head, Transaction
@@ -33,6 +35,7 @@ from registry.control.sql.transaction import Head, Transaction
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
+_TIME = f"SELECT {SERVER_TIME}"
 _HEAD = "SELECT seq FROM ledger_head"
 
 
@@ -50,6 +53,7 @@ class PostgresDatabase:
     ) -> None:
         self._url = url
         self._clock = clock
+        self._shared = clock if isinstance(clock, SharedClock) else None
         self._on_batch = on_batch
         patience = patience or Patience()
         self._pool = Pool(url, patience, connections)
@@ -66,6 +70,14 @@ class PostgresDatabase:
     @property
     def url(self) -> str:
         return self._url
+
+    async def set_clock(self) -> None:
+        """Ask for the server's time, where the clock is to show it."""
+        if self._shared is not None:
+            asked = counter()
+            row = await self.fetch_one(_TIME, {})
+            if row is not None:
+                self._shared.hear(row[0], asked)
 
     async def write(self, actor: str, change: Callable[[Transaction], T]) -> T:
         if self._closing:
@@ -177,7 +189,10 @@ class PostgresDatabase:
         async with AsyncExitStack() as trying:
             connection = await trying.enter_async_context(self._pool.connected(self._engine))
             await connection.begin()
-            head = await connection.run_sync(lock_head)
+            asked = counter()
+            head, told = await connection.run_sync(lock_head)
+            if self._shared is not None and told is not None:
+                self._shared.hear(told, asked)
             stack.push_async_exit(trying.pop_all())
         return connection, head
 

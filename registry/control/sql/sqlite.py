@@ -165,7 +165,8 @@ class SqliteDatabase:
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             with connection.begin():
-                outcomes = run_batch(connection, lock_head(connection), batch, self._clock)
+                head, _ = lock_head(connection)
+                outcomes = run_batch(connection, head, batch, self._clock)
             self._on_batch(len(batch))
             return outcomes
         except Exception as error:
