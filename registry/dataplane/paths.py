@@ -14,6 +14,7 @@
       index/permit                        who may delete just now, see drivers/taking.py
       keys/<domain>/<id>.key              data keys of sealed domains, wrapped; <id> are 32 digits
       keys/<domain>/destroyed             says that they were destroyed
+      ledger/…                            archives of others than the drivers, see archives/folder.py
 
 Folders are 0700, files 0600.
 """

@@ -45,7 +45,8 @@ async def export_faults(core: Core) -> AsyncIterator[str]:
 async def mend(core: Core) -> int:
     """Write again from the ledger what is missing or wrong of the tiles; how many.
 
-    Nobody else uses the store. Raises StoreError CONFLICT for a checkpoint that is not of this ledger: then nothing is touched.
+    Nobody else uses the store. Raises StoreError CONFLICT for a checkpoint that is not of this ledger: then
+    nothing is touched.
     """
     export = core.export
     signed = None if export is None else await reading.checkpoint(export.archive)

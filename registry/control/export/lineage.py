@@ -21,7 +21,9 @@ from registry.control.sql import followers, lookups, recovering
 from registry.control.work import load
 
 _ORIGIN = "artifact-store.dev/ledger/"
-_RECOVER = "`artifact-store recover` rebuilds the database from storage"
+_RECOVER = (
+    "`artifact-store recover` rebuilds the database from storage, with --resume on what an older one has"
+)
 
 
 def origin_of(first: bytes) -> str:

@@ -80,11 +80,11 @@ async def recover(
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="artifact-store-") as folder:
             scratch = Path(folder) / "ledger.sqlite"
-            await ledger.prepare(scratch, stored, resume=False)
+            await ledger.prepare(scratch, source.archive, stored, examined, resume=False)
             await ledger.write(scratch, source.archive, stored, examined, lambda _: None)
             await _complete(source, scratch, stored, done, limits, progress, dry_run=True)
     else:
-        await ledger.prepare(database, stored, resume=resume)
+        await ledger.prepare(database, source.archive, stored, examined, resume=resume)
         await ledger.write(
             database, source.archive, stored, examined, lambda at: progress(_at(done, f"wrote {at} events"))
         )

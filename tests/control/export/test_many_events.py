@@ -83,14 +83,15 @@ async def test_100000_events_pass_through_little_memory(
     begun = time.perf_counter()
     async with growth() as back:
         examined = await examine(archive, signed.checkpoint)
-        await ledger.prepare(tmp_path / "back.sqlite", signed.checkpoint, resume=False)
+        await ledger.prepare(tmp_path / "back.sqlite", archive, signed.checkpoint, examined, resume=False)
         await ledger.write(tmp_path / "back.sqlite", archive, signed.checkpoint, examined, lambda _: None)
     returned = time.perf_counter() - begun
     count = len([name async for name in archive.names("")])
     with capsys.disabled():
         print(
             f"\n  {EVENTS} events: exported in {exported:.1f} s with {out[0] / MIB:.1f} MiB more, "
-            f"{count} objects; verified and written back in {returned:.1f} s with {back[0] / MIB:.1f} MiB more"
+            f"{count} objects; verified and written back in {returned:.1f} s "
+            f"with {back[0] / MIB:.1f} MiB more"
         )
     assert examined.faults == []
     # A bundle has some 50 KiB, the whole ledger 20 MiB.

@@ -17,6 +17,7 @@ from registry.control.export.state import WORK, Exported
 from registry.control.recovery import Recovered, recover
 from registry.control.recovery.recovering import Source
 from registry.control.sql import followers as rows
+from registry.control.sql.recovering import begun
 from registry.control.work import load
 from tests.control.export.writing import export, objects
 from tests.control.export.writing import fill as fill_ledger
@@ -117,14 +118,57 @@ async def test_a_database_that_has_events_is_not_written_to(embedded: Site) -> N
     database = embedded.new_database()
     async with embedded.opened(database) as lost:
         await fill(lost)
-        await export(lost.store)
+        safe = await export(lost.store)
+        await lost.push_image("later")
         events = await ledger(lost)
     for resume in (False, True):
-        with pytest.raises(StoreError, match=f"the database has {len(events)} events already") as refused:
+        with pytest.raises(
+            StoreError, match=f"has {len(events)} events already, the storage {safe}"
+        ) as refused:
             await embedded.recovered(database, resume=resume)
         assert refused.value.kind is ErrorKind.CONFLICT
     async with embedded.opened(database) as same:
+        await require_whole(same.store.core)
         assert await ledger(same) == events
+
+
+async def test_an_older_copy_of_the_database_is_topped_up(embedded: Site) -> None:
+    """What the ledger does not have, such as the names behind actors, stays as the copy has it."""
+    older = embedded.new_database()
+    async with embedded.opened(embedded.new_database()) as lost:
+        await fill(lost)
+        someone = await lost.store.principal("someone")
+        await lost.store.core.database.backup(str(older))
+        for number in range(80):
+            await lost.push_image(f"later{number}", [f"later {number}".encode()])
+        await export(lost.store)
+        events, seen = await ledger(lost), await views(lost)
+    with pytest.raises(StoreError, match="events already"):
+        await embedded.recovered(older)
+    done = await embedded.recovered(older, resume=True)
+    assert (done.events, done.orphan_count, done.missing_count) == (len(events), 0, 0)
+    async with embedded.opened(older) as back:
+        assert await ledger(back) == events
+        assert await views(back) == seen
+        assert await back.store.principal("someone") == someone
+
+
+async def test_a_copy_that_went_its_own_way_is_not_topped_up(embedded: Site) -> None:
+    older = embedded.new_database()
+    async with embedded.opened(embedded.new_database()) as lost:
+        await fill(lost)
+        await lost.store.core.database.backup(str(older))
+        for number in range(20):
+            await lost.push_image(f"later{number}", [f"later {number}".encode()])
+        await export(lost.store)
+    async with embedded.opened(older) as other:
+        await other.push_image("own", [b"own"])
+        events = await ledger(other)
+    with pytest.raises(StoreError, match="other events than the storage from event 1 on"):
+        await embedded.recovered(older, resume=True)
+    async with embedded.opened(older) as other:
+        assert await other.store.core.database.read(begun) == {}
+        assert await ledger(other) == events
 
 
 async def test_storage_without_a_checkpoint_has_nothing_to_recover(embedded: Site) -> None:

@@ -8,6 +8,7 @@
 <prefix>uploads/<domain>/<id>/<offset>          segments of a stage; <offset> in 16 decimal digits
 <prefix>uploads/<domain>/<id>/empty             a stage that was made and has no byte yet
 <prefix>uploads/<domain>/<id>/joined-<n>        segments joined on the way to content of very many
+<prefix>ledger/…                                archives of others than the driver (archives/s3.py)
 <prefix>probe/<id>                              what readiness and `doctor` write and delete
 """
 
