@@ -118,6 +118,25 @@ async def test_a_cut_is_noticed_and_over_when_it_is_mended(url: str, cable: Cabl
         assert await get(database) == 3
 
 
+async def test_who_comes_while_a_server_is_silent_is_told_with_those_who_were_there(
+    url: str, cable: Cable
+) -> None:
+    async with opened(url, cable) as database:
+        await put(database, 1)
+        cable.cut()
+        first = asyncio.create_task(put(database, 2))
+        await asyncio.sleep(0.2)
+        others = [asyncio.create_task(put(database, number)) for number in (3, 4)]
+        await asyncio.wait([first])
+        await asyncio.sleep(0)
+        assert all(write.done() for write in others)
+        told = await asyncio.gather(first, *others, return_exceptions=True)
+        assert [isinstance(error, StoreError) and error.kind for error in told] == [ErrorKind.UNAVAILABLE] * 3
+        cable.mend()
+        await put(database, 5)
+        assert await get(database) == 5
+
+
 async def test_long_work_is_not_taken_for_silence(url: str) -> None:
     async with opened(url) as database:
         rows = await database.fetch("SELECT 1, pg_sleep(2)", {})

@@ -167,8 +167,23 @@ class PostgresDatabase:
             self._on_batch(len(batch))
             return outcomes
         except Exception as error:
-            _LOG.error("a batch of %d mutations was rolled back: %s", len(batch), error)
+            _LOG.error(
+                "a batch of %d mutations was rolled back: %s", len(batch), str(error) or type(error).__name__
+            )
+            if isinstance(error, TimeoutError):  # of a silent server: who came meanwhile would wait as long
+                batch = [*batch, *self._waiting()]
             return fail(batch, error)
+
+    def _waiting(self) -> list[Pending]:
+        """Take what waits from the queue, but for the sign to close, which is the last."""
+        waiting: list[Pending] = []
+        while not self._queue.empty():
+            pending = self._queue.get_nowait()
+            if pending is None:
+                self._queue.put_nowait(None)
+                break
+            waiting.append(pending)
+        return waiting
 
     @asynccontextmanager
     async def _at_head(self) -> AsyncIterator[tuple[AsyncConnection, Head]]:
