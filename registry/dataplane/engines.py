@@ -60,7 +60,7 @@ async def s3_engine(
 
 def memory_engine(settings: DataPlaneSettings) -> Engine:
     guarded = Guard(MemoryDriver(), settings.observer, settings.operations)
-    return Engine(guarded, Workers(settings.threads), settings, Place("memory"))
+    return Engine(guarded, Workers(settings.threads), settings, Place("local"))
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from registry.contract.dataplane import DataPlane
 from registry.dataplane import open_s3
-from registry.dataplane.engine import Engine
+from tests.dataplane.placed import open_moved, open_placed, prepare_places
 from tests.dataplane.sealed import SEAL
-from tests.dataplane.support import IMPATIENT, KINDS, open_engine
+from tests.dataplane.support import IMPATIENT, KINDS, engine_of, open_engine
 from tests.drivers.leftovers import open_below, threads
 from tests.objectstore.asking import unfinished
 
@@ -29,18 +30,24 @@ def seal(form: str) -> int:
     return SEAL if form == "sealed" else 0
 
 
-@pytest.fixture(params=[*KINDS, pytest.param("s3", marks=pytest.mark.slow)])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
-    """An empty store. Fails when a descriptor, a thread or a held byte is left after closing."""
+@pytest.fixture(params=[*KINDS, "placed", "moved", pytest.param("s3", marks=pytest.mark.slow)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DataPlane]:
+    """An empty store. Fails when a descriptor, a thread or a held byte is left after closing.
+
+    One that is `placed` has more places, in which all content of one that is `moved` lies.
+    """
+    opened: DataPlane
     if request.param == "s3":
         where = request.getfixturevalue("s3")
-        engine = await open_s3(where, settings=IMPATIENT)
-        assert isinstance(engine, Engine)
+        opened = await open_s3(where, settings=IMPATIENT)
+    elif request.param in ("placed", "moved"):
+        await prepare_places(tmp_path)
+        opened = open_moved(tmp_path) if request.param == "moved" else open_placed(tmp_path)
     else:
-        engine = open_engine(request.param, tmp_path / "store")
-    yield engine
-    assert engine.budget.held == 0
-    await engine.close()
+        opened = open_engine(request.param, tmp_path / "store")
+    yield opened
+    assert engine_of(opened).budget.held == 0
+    await opened.close()
     if request.param == "s3":
         assert await unfinished(where) == []
     assert open_below(tmp_path) == []

@@ -1,8 +1,8 @@
 """Run as a program: forks children that die by SIGKILL before their 1st, 2nd, 3rd … change to the disk.
 
-`python -m tests.dataplane.crashing ROOT SCENARIO FORM` gives every child a store of its own, `ROOT/<n>`, of
-the form plain or sealed, and ends when a child came through alive. A child writes `ROOT/<n>.acknowledged`
-when its work was answered.
+`python -m tests.dataplane.crashing ROOT SCENARIO FORM STRIDE` tries every STRIDEth step. It gives every child
+a store of its own, `ROOT/<n>`, of the form plain or sealed, and ends when a child came through alive. A child
+writes `ROOT/<n>.acknowledged` when its work was answered.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from registry.contract.digest import Algorithm, Digest
 from registry.dataplane import open_local
 from registry.dataplane.paths import KEYS
 from tests.dataplane.packed import SMALL
+from tests.dataplane.placed import SHELF, TAPE, answer_requests, open_placed, prepare_places
 from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import body
 
@@ -113,7 +114,30 @@ async def packing(root: Path) -> None:
     await store.close()
 
 
-PREPARE = {"packing": prepare_packing}
+async def prepare_moving(root: Path) -> None:
+    root.mkdir(exist_ok=True)
+    await prepare_places(root)
+    store = open_placed(root, keys=keys_in(root))
+    await store.put(DEFAULT_DOMAIN, DATA)
+    await store.close()
+
+
+async def moving(root: Path) -> None:
+    """Content to the shelf, on to the tape, and from there back."""
+    address = Digest.of(DATA, Algorithm.BLAKE3)
+    store = open_placed(root, keys=keys_in(root))
+    for to, source in ((SHELF, "local"), (TAPE, SHELF)):
+        await store.copy(DEFAULT_DOMAIN, address, to)
+        await store.release(DEFAULT_DOMAIN, address, source)
+    await store.restore(DEFAULT_DOMAIN, address)
+    answer_requests(root / TAPE)
+    await store.copy(DEFAULT_DOMAIN, address, "local")
+    await store.release(DEFAULT_DOMAIN, address, TAPE)
+    await store.close()
+
+
+SCENARIOS = {"upload": upload, "put": put, "tiny": tiny, "packing": packing, "moving": moving}
+PREPARE = {"packing": prepare_packing, "moving": prepare_moving}
 
 
 def child(root: Path, step: int, scenario: str, form: str) -> None:
@@ -123,14 +147,14 @@ def child(root: Path, step: int, scenario: str, form: str) -> None:
     if scenario in PREPARE:
         asyncio.run(PREPARE[scenario](root / str(step)))
     die_before(step)
-    asyncio.run({"upload": upload, "put": put, "tiny": tiny, "packing": packing}[scenario](root / str(step)))
+    asyncio.run(SCENARIOS[scenario](root / str(step)))
     marker.touch()
     os._exit(0)
 
 
 def main() -> None:
-    root, scenario, form = Path(sys.argv[1]), *sys.argv[2:]
-    for step in range(1, 1000):
+    root, scenario, form, stride = Path(sys.argv[1]), *sys.argv[2:]
+    for step in range(1, 1000, int(stride)):
         pid = os.fork()
         if pid == 0:
             child(root, step, scenario, form)

@@ -145,8 +145,12 @@ class FaultyDriver:
         self._inner.close()
 
 
-def faulty_engine(faults: Faults, settings: DataPlaneSettings) -> Engine:
+def faulty_engine(
+    faults: Faults,
+    settings: DataPlaneSettings,
+    place: Place = Place("local"),  # noqa: B008 - a value
+) -> Engine:
     """A store in memory that fails as told."""
     workers = Workers(2)
     driver = FaultyDriver(MemoryDriver(), faults)
-    return Engine(Guard(driver, settings.observer, 8), workers, settings, Place("memory"))
+    return Engine(Guard(driver, settings.observer, 8), workers, settings, place)

@@ -16,6 +16,7 @@ from registry.dataplane.drivers.opening import open_packed
 from registry.dataplane.drivers.packed import PackedDriver
 from registry.dataplane.drivers.port import Driver
 from registry.dataplane.engine import Engine
+from registry.dataplane.places.store import PlacedStore
 from registry.dataplane.workers import Workers
 from tests.dataplane.sealed import keys_in, sealing
 
@@ -37,6 +38,14 @@ def open_engine(kind: str, root: Path, settings: DataPlaneSettings = IMPATIENT) 
     driver = open_driver(kind, root, workers, settings)
     jobs = driver.jobs if isinstance(driver, PackedDriver) else None
     return Engine(Guard(driver, settings.observer, settings.operations), workers, settings, Place(kind), jobs)
+
+
+def engine_of(store: DataPlane) -> Engine:
+    """The engine of a store, or of its primary place, for tests that look inside."""
+    if isinstance(store, PlacedStore):
+        return store._engine
+    assert isinstance(store, Engine)
+    return store
 
 
 def new_stage(announced: Algorithm | None = None) -> Stage:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, Packing
+from registry.contract.dataplane import DEFAULT_DOMAIN, Packing, RestoreStatus
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane import open_local, rebuild_index
 from tests.dataplane.crashing import DATA, KEPT, REMOVED, STAGE, TINY
 from tests.dataplane.packed import SMALL, dump, loose_files, pack_files, rebuild
+from tests.dataplane.placed import SHELF, TAPE, answer_requests, held_at, open_placed
 from tests.dataplane.sealed import keys_in
 from tests.dataplane.support import all_stages, body, content_of, read_all
 
@@ -29,10 +31,10 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def crash_at_every_step(root: Path, scenario: str, form: str) -> list[Path]:
+def crash_at_every_step(root: Path, scenario: str, form: str, stride: int = 1) -> list[Path]:
     """One store for every step that a child died before, the last one of a child that came through."""
-    command = [sys.executable, "-m", "tests.dataplane.crashing", str(root), scenario, form]
-    subprocess.run(command, check=True, timeout=60)
+    command = [sys.executable, "-m", "tests.dataplane.crashing", str(root), scenario, form, str(stride)]
+    subprocess.run(command, check=True, timeout=120)
     return sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: int(path.name))
 
 
@@ -63,6 +65,33 @@ async def test_killed_before_any_step(in_memory: Path, scenario: str, form: str)
         await store.close()
     assert stores[-1].with_suffix(".acknowledged").exists()
     assert {(0, 0), (0, 1), (1, 0)} <= outcomes
+
+
+@pytest.mark.slow
+async def test_content_on_the_move_killed_at_any_time(in_memory: Path) -> None:
+    """It is somewhere at every moment, whole, and the next who moves it finishes the work."""
+    address = EXPECTED.blake3
+    stores = crash_at_every_step(in_memory, "moving", "plain", stride=5)
+    assert len(stores) > 60
+    outcomes = set()
+    for root in stores:
+        store = open_placed(root)
+        outcomes.add(frozenset(await held_at(store, DEFAULT_DOMAIN, address)))
+        assert await store.size(DEFAULT_DOMAIN, address) == EXPECTED.size
+        if await store.restore(DEFAULT_DOMAIN, address) is not RestoreStatus.AVAILABLE:
+            answer_requests(root / TAPE)
+        assert await read_all(store, EXPECTED) == DATA
+        await store.copy(DEFAULT_DOMAIN, address, SHELF)
+        for name in ("local", TAPE):
+            await store.release(DEFAULT_DOMAIN, address, name)
+        assert await read_all(store, EXPECTED) == DATA
+        assert await held_at(store, DEFAULT_DOMAIN, address) == {SHELF}
+        await store.reap(time.time_ns() // 1000 + 1)
+        await store.close()
+        left = [path for path in (root / TAPE).rglob("*") if address.hex in path.name]
+        # After a crash nobody knows any more whether it was on a tape.
+        assert {path.relative_to(root / TAPE).parts[0] for path in left} <= {"deletions"}
+    assert {frozenset(names) for names in (["local"], [SHELF], [SHELF, TAPE], [TAPE])} <= outcomes
 
 
 async def test_tiny_blobs_killed_before_any_step(in_memory: Path, form: str) -> None:

@@ -9,23 +9,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId, Location, RestoreStatus
+from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, DomainId, Location, RestoreStatus
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.dataplane.drivers.port import Area
-from registry.dataplane.engine import Engine
 from registry.dataplane.paths import object_key
 from tests.dataplane.sealed import SEAL
-from tests.dataplane.support import all_stages, body, content_of, new_stage, open_engine, read_all
+from tests.dataplane.support import all_stages, body, content_of, engine_of, new_stage, open_engine, read_all
 
 ABSENT = Digest.of(b"absent", Algorithm.BLAKE3)
 OTHER = DomainId("other")
 
 
-async def corrupt(store: Engine, data: bytes, wrong: bytes) -> Digest:
+async def corrupt(store: DataPlane, data: bytes, wrong: bytes) -> Digest:
     """Hold `wrong` under the address of `data`."""
     address = Digest.of(data, Algorithm.BLAKE3)
-    await store._driver.put(object_key(DEFAULT_DOMAIN, address), wrong)
+    await engine_of(store)._driver.put(object_key(DEFAULT_DOMAIN, address), wrong)
     return address
 
 
@@ -35,7 +34,7 @@ async def corrupt(store: Engine, data: bytes, wrong: bytes) -> Digest:
     start=st.integers(0, 3_000_000),
     length=st.none() | st.integers(0, 3_000_000),
 )
-async def test_any_range(store: Engine, size: int, start: int, length: int | None) -> None:
+async def test_any_range(store: DataPlane, size: int, start: int, length: int | None) -> None:
     data = (bytes(range(251)) * (size // 251 + 1))[:size]
     content = await store.put(DEFAULT_DOMAIN, data)
     pieces = store.read(DEFAULT_DOMAIN, content.blake3, start, length)
@@ -50,14 +49,14 @@ async def test_any_range(store: Engine, size: int, start: int, length: int | Non
     assert b"".join(read) == data[start:][:length]
 
 
-async def test_a_reading_left_halfway_leaves_nothing_open(store: Engine) -> None:
+async def test_a_reading_left_halfway_leaves_nothing_open(store: DataPlane) -> None:
     content = await store.put(DEFAULT_DOMAIN, bytes(3 << 20))
     pieces = store.read(DEFAULT_DOMAIN, content.blake3)
     assert len(await anext(pieces)) == 1 << 20
-    await pieces.aclose()
+    await pieces.aclose()  # type: ignore[attr-defined]
 
 
-async def test_what_is_absent_is_unknown_to_every_call(store: Engine) -> None:
+async def test_what_is_absent_is_unknown_to_every_call(store: DataPlane) -> None:
     await store.put(OTHER, b"absent")
     for work in (
         store.size(DEFAULT_DOMAIN, ABSENT),
@@ -76,7 +75,7 @@ async def test_what_is_absent_is_unknown_to_every_call(store: Engine) -> None:
     await store.quarantine(DEFAULT_DOMAIN, ABSENT)
 
 
-async def test_only_a_blake3_address_becomes_a_path(store: Engine) -> None:
+async def test_only_a_blake3_address_becomes_a_path(store: DataPlane) -> None:
     for address in (Digest.of(b"", Algorithm.SHA256), Digest(Algorithm.BLAKE3, "../" * 21 + "x")):
         with pytest.raises(StoreError) as refused:
             await store.size(DEFAULT_DOMAIN, address)
@@ -84,7 +83,7 @@ async def test_only_a_blake3_address_becomes_a_path(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100, 100_000, 2_500_000])
-async def test_get_is_whole_and_limited(store: Engine, size: int) -> None:
+async def test_get_is_whole_and_limited(store: DataPlane, size: int) -> None:
     data = os.urandom(size)
     content = await store.put(DEFAULT_DOMAIN, data, Algorithm.SHA512)
     assert content == content_of(data, sha512=True)
@@ -95,28 +94,28 @@ async def test_get_is_whole_and_limited(store: Engine, size: int) -> None:
         assert refused.value.kind is ErrorKind.TOO_LARGE
 
 
-async def test_get_never_returns_corrupt_bytes(store: Engine) -> None:
+async def test_get_never_returns_corrupt_bytes(store: DataPlane) -> None:
     address = await corrupt(store, b"right", b"wrong")
     with pytest.raises(StoreError, match="corrupt") as refused:
         await store.get(DEFAULT_DOMAIN, address, 100)
     assert refused.value.kind is ErrorKind.CONTENT_UNKNOWN
 
 
-async def test_verify_names_the_fault_and_quarantine_lets_a_push_heal(store: Engine) -> None:
+async def test_verify_names_the_fault_and_quarantine_lets_a_push_heal(store: DataPlane) -> None:
     address = await corrupt(store, b"right", b"wrong")
     found = await store.verify(DEFAULT_DOMAIN, address)
     assert (found.size, found.address) == (5, address)
-    assert found.fault == f"the bytes held are {Digest.of(b'wrong', Algorithm.BLAKE3)}"
+    assert (found.fault or "").endswith(f"the bytes held are {Digest.of(b'wrong', Algorithm.BLAKE3)}")
     await store.quarantine(DEFAULT_DOMAIN, address)
     with pytest.raises(StoreError) as refused:
         await store.size(DEFAULT_DOMAIN, address)
     assert refused.value.kind is ErrorKind.CONTENT_UNKNOWN
-    assert [key.hex async for key, _ in store._driver.objects(Area.QUARANTINE)] == [address.hex]
+    assert [key.hex async for key, _ in engine_of(store)._driver.objects(Area.QUARANTINE)] == [address.hex]
     await store.put(DEFAULT_DOMAIN, b"right")
     assert (await store.verify(DEFAULT_DOMAIN, address)).fault is None
 
 
-async def test_a_push_heals_what_nobody_has_found_corrupt_yet(store: Engine) -> None:
+async def test_a_push_heals_what_nobody_has_found_corrupt_yet(store: DataPlane) -> None:
     for data, wrong in (
         (b"right", b"wrong"),
         (b"right again", b"short"),
@@ -133,7 +132,7 @@ async def test_a_push_heals_what_nobody_has_found_corrupt_yet(store: Engine) -> 
         assert await read_all(store, address) == data
 
 
-async def test_quarantine_leaves_what_a_push_has_healed_meanwhile(store: Engine) -> None:
+async def test_quarantine_leaves_what_a_push_has_healed_meanwhile(store: DataPlane) -> None:
     address = await corrupt(store, b"right", b"wrong")
     assert (await store.verify(DEFAULT_DOMAIN, address)).fault is not None
     await store.put(DEFAULT_DOMAIN, b"right")
@@ -141,13 +140,13 @@ async def test_quarantine_leaves_what_a_push_has_healed_meanwhile(store: Engine)
     assert await read_all(store, address) == b"right"
 
 
-async def test_quarantine_says_whether_right_bytes_are_left(store: Engine) -> None:
+async def test_quarantine_says_whether_right_bytes_are_left(store: DataPlane) -> None:
     address = await corrupt(store, b"right", b"wrong")
     assert not await store.quarantine(DEFAULT_DOMAIN, address)
     assert not await store.quarantine(DEFAULT_DOMAIN, address)
 
 
-async def test_a_removal_whose_permit_no_longer_counts_deletes_nothing(store: Engine) -> None:
+async def test_a_removal_whose_permit_no_longer_counts_deletes_nothing(store: DataPlane) -> None:
     content = await store.put(DEFAULT_DOMAIN, b"precious")
     await store.admit("one")
     await store.admit("another")
@@ -158,7 +157,7 @@ async def test_a_removal_whose_permit_no_longer_counts_deletes_nothing(store: En
     assert await store.remove(DEFAULT_DOMAIN, content.blake3, "another") > 0
 
 
-async def test_an_upload_tells_its_digests_before_it_is_committed(store: Engine) -> None:
+async def test_an_upload_tells_its_digests_before_it_is_committed(store: DataPlane) -> None:
     stage = new_stage()
     await store.append(stage, 0, body(b"some bytes"))
     told = await store.identify(stage, None)
@@ -171,14 +170,14 @@ async def test_an_upload_tells_its_digests_before_it_is_committed(store: Engine)
     assert await all_stages(store) == []
 
 
-async def test_one_more_digest(store: Engine) -> None:
+async def test_one_more_digest(store: DataPlane) -> None:
     data = os.urandom(1_500_000)
     content = await store.put(DEFAULT_DOMAIN, data)
     for algorithm in Algorithm:
         assert await store.digest(DEFAULT_DOMAIN, content.blake3, algorithm) == Digest.of(data, algorithm)
 
 
-async def test_domains_are_apart(store: Engine) -> None:
+async def test_domains_are_apart(store: DataPlane) -> None:
     here = await store.put(DEFAULT_DOMAIN, b"same")
     await store.put(OTHER, b"same")
     assert await store.remove(OTHER, here.blake3) in (4, 4 + SEAL)
@@ -187,7 +186,7 @@ async def test_domains_are_apart(store: Engine) -> None:
     assert [found async for found in store.contents()] == [(DEFAULT_DOMAIN, here.blake3, 4)]
 
 
-async def test_use_counts_content_and_stages(store: Engine) -> None:
+async def test_use_counts_content_and_stages(store: DataPlane) -> None:
     await store.put(DEFAULT_DOMAIN, b"12345")
     await store.put(OTHER, b"123")
     stage = new_stage()
@@ -208,7 +207,8 @@ async def test_what_is_here_is_hot_and_available(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_a_store_of_one_place_holds_all_it_has_there(store: Engine) -> None:
+async def test_a_store_of_one_place_holds_all_it_has_there(tmp_path: Path) -> None:
+    store = open_engine("local", tmp_path)
     content = await store.put(DEFAULT_DOMAIN, b"here")
     (place,) = store.places()
     assert place.primary
@@ -223,6 +223,7 @@ async def test_a_store_of_one_place_holds_all_it_has_there(store: Engine) -> Non
             await work
         assert caught.value.kind is kind
     assert await read_all(store, content) == b"here"
+    await store.close()
     await store.check_writable()
     assert await all_stages(store) == []
     await store.close()

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, DomainId, Stage
+from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, DomainId, Stage
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.dataplane.engine import Engine
 from registry.dataplane.paths import stage_key
 from tests.dataplane.support import (
     Dropped,
@@ -21,13 +20,14 @@ from tests.dataplane.support import (
     body,
     content_of,
     dropped,
+    engine_of,
     new_stage,
     read_all,
 )
 
 
 @pytest.mark.parametrize("size", [1, 1000, 32 << 10, (32 << 10) + 1, 1 << 20, (1 << 20) + 1, 5_000_000])
-async def test_round_trip(store: Engine, size: int) -> None:
+async def test_round_trip(store: DataPlane, size: int) -> None:
     data = os.urandom(size)
     stage = new_stage()
     assert await store.append(stage, 0, body(data)) == size
@@ -47,7 +47,9 @@ async def test_round_trip(store: Engine, size: int) -> None:
     ),
     seed=st.binary(min_size=1, max_size=4),
 )
-async def test_any_split_gives_the_same_bytes(store: Engine, appends: list[list[int]], seed: bytes) -> None:
+async def test_any_split_gives_the_same_bytes(
+    store: DataPlane, appends: list[list[int]], seed: bytes
+) -> None:
     stage, sent = new_stage(), b""
     for sizes in appends:
         chunks = [(seed * size)[:size] for size in sizes]
@@ -57,7 +59,7 @@ async def test_any_split_gives_the_same_bytes(store: Engine, appends: list[list[
     assert await read_all(store, content_of(sent)) == sent
 
 
-async def test_many_tiny_chunks(store: Engine) -> None:
+async def test_many_tiny_chunks(store: DataPlane) -> None:
     data = os.urandom(50_000)
     stage = new_stage()
     await store.append(stage, 0, body(*(data[at : at + 1] for at in range(len(data)))))
@@ -65,13 +67,13 @@ async def test_many_tiny_chunks(store: Engine) -> None:
     assert await read_all(store, content_of(data)) == data
 
 
-async def test_a_stage_that_never_received_a_byte_is_the_empty_content(store: Engine) -> None:
+async def test_a_stage_that_never_received_a_byte_is_the_empty_content(store: DataPlane) -> None:
     assert await store.commit(new_stage(), Digest.of(b"", Algorithm.SHA256)) == content_of(b"")
     assert await read_all(store, content_of(b"")) == b""
     assert await store.get(DEFAULT_DOMAIN, content_of(b"").blake3, 0) == b""
 
 
-async def test_an_empty_first_append_makes_the_stage(store: Engine) -> None:
+async def test_an_empty_first_append_makes_the_stage(store: DataPlane) -> None:
     stage = new_stage()
     assert await store.append(stage, 0, body()) == 0
     assert await all_stages(store) == [(stage.id, 0)]
@@ -81,7 +83,7 @@ async def test_an_empty_first_append_makes_the_stage(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 2, 4, 1 << 62])
-async def test_a_wrong_offset_says_the_right_one_and_changes_nothing(store: Engine, offset: int) -> None:
+async def test_a_wrong_offset_says_the_right_one_and_changes_nothing(store: DataPlane, offset: int) -> None:
     stage = new_stage()
     await store.append(stage, 0, body(b"abc"))
     with pytest.raises(StoreError) as refused:
@@ -92,7 +94,7 @@ async def test_a_wrong_offset_says_the_right_one_and_changes_nothing(store: Engi
     assert await store.commit(stage, None) == content_of(b"abcd")
 
 
-async def test_a_mismatch_leaves_the_stage_to_go_on_with(store: Engine) -> None:
+async def test_a_mismatch_leaves_the_stage_to_go_on_with(store: DataPlane) -> None:
     stage = new_stage()
     await store.append(stage, 0, body(b"half"))
     whole = Digest.of(b"half and half", Algorithm.SHA256)
@@ -104,7 +106,7 @@ async def test_a_mismatch_leaves_the_stage_to_go_on_with(store: Engine) -> None:
     assert (await store.commit(stage, whole)).sha256 == whole
 
 
-async def test_a_mismatch_on_nothing_leaves_nothing(store: Engine) -> None:
+async def test_a_mismatch_on_nothing_leaves_nothing(store: DataPlane) -> None:
     with pytest.raises(StoreError) as refused:
         await store.commit(new_stage(), Digest.of(b"x", Algorithm.SHA256))
     assert refused.value.kind is ErrorKind.DIGEST_MISMATCH
@@ -113,7 +115,9 @@ async def test_a_mismatch_on_nothing_leaves_nothing(store: Engine) -> None:
 
 @pytest.mark.parametrize("announced", [None, *Algorithm])
 @pytest.mark.parametrize("algorithm", list(Algorithm))
-async def test_any_digest_completes(store: Engine, algorithm: Algorithm, announced: Algorithm | None) -> None:
+async def test_any_digest_completes(
+    store: DataPlane, algorithm: Algorithm, announced: Algorithm | None
+) -> None:
     data = os.urandom(100_000)
     stage = new_stage(announced)
     await store.append(stage, 0, body(data[:60_000]))
@@ -122,18 +126,18 @@ async def test_any_digest_completes(store: Engine, algorithm: Algorithm, announc
     assert content == content_of(data, sha512=Algorithm.SHA512 in (announced, algorithm))
 
 
-async def test_digests_survive_the_loss_of_the_running_ones(store: Engine) -> None:
+async def test_digests_survive_the_loss_of_the_running_ones(store: DataPlane) -> None:
     first, second = new_stage(), new_stage(Algorithm.SHA512)
     data = os.urandom(200_000)
     for stage in (first, second):
         await store.append(stage, 0, body(data[:100_000]))
-        store._running.forget(stage_key(stage))
+        engine_of(store)._running.forget(stage_key(stage))
         await store.append(stage, 100_000, body(data[100_000:]))
     assert await store.commit(first, Digest.of(data, Algorithm.SHA256)) == content_of(data)
     assert await store.commit(second, None) == content_of(data, sha512=True)
 
 
-async def test_content_that_is_there_stays_and_the_stage_goes(store: Engine) -> None:
+async def test_content_that_is_there_stays_and_the_stage_goes(store: DataPlane) -> None:
     for _ in range(2):
         stage = new_stage()
         await store.append(stage, 0, body(b"same"))
@@ -143,7 +147,7 @@ async def test_content_that_is_there_stays_and_the_stage_goes(store: Engine) -> 
     assert (await store.use()).objects == 1
 
 
-async def test_discard(store: Engine) -> None:
+async def test_discard(store: DataPlane) -> None:
     stage = new_stage()
     await store.discard(stage)
     await store.append(stage, 0, body(b"abc"))
@@ -156,7 +160,7 @@ async def test_discard(store: Engine) -> None:
 @pytest.mark.parametrize("sent", range(12))
 @pytest.mark.parametrize("chunk", [1, 5])
 async def test_a_connection_dropped_at_any_byte_keeps_what_arrived(
-    store: Engine, sent: int, chunk: int
+    store: DataPlane, sent: int, chunk: int
 ) -> None:
     data = b"hello world"
     stage = new_stage()
@@ -168,7 +172,7 @@ async def test_a_connection_dropped_at_any_byte_keeps_what_arrived(
     assert await store.commit(stage, None) == content_of(data)
 
 
-async def test_a_large_body_dropped_keeps_every_byte(store: Engine) -> None:
+async def test_a_large_body_dropped_keeps_every_byte(store: DataPlane) -> None:
     data = os.urandom(3_333_333)
     stage = new_stage()
     with pytest.raises(Dropped):
@@ -178,7 +182,7 @@ async def test_a_large_body_dropped_keeps_every_byte(store: Engine) -> None:
     assert await store.commit(stage, None) == content_of(data)
 
 
-async def test_a_cancelled_append_keeps_what_arrived(store: Engine) -> None:
+async def test_a_cancelled_append_keeps_what_arrived(store: DataPlane) -> None:
     stage, held = new_stage(), Held(b"arrived")
     task = asyncio.create_task(store.append(stage, 0, held))
     await held.reached.wait()
@@ -189,7 +193,7 @@ async def test_a_cancelled_append_keeps_what_arrived(store: Engine) -> None:
     assert await store.commit(stage, None) == content_of(b"arrived")
 
 
-async def test_a_commit_cancelled_at_any_await_is_done_or_not(store: Engine) -> None:
+async def test_a_commit_cancelled_at_any_await_is_done_or_not(store: DataPlane) -> None:
     """Cancel after 0, 1, 2 … turns of the loop: the stage or the content is whole, and nothing is held."""
     for turns in range(12):
         data = b"turn %d" % turns
@@ -208,7 +212,7 @@ async def test_a_commit_cancelled_at_any_await_is_done_or_not(store: Engine) -> 
 
 @pytest.mark.parametrize("limit", [0, 3, 4, 10])
 async def test_the_byte_beyond_the_limit_is_refused_and_what_came_before_kept(
-    store: Engine, limit: int
+    store: DataPlane, limit: int
 ) -> None:
     stage = new_stage()
     with pytest.raises(StoreError) as refused:
@@ -218,14 +222,14 @@ async def test_the_byte_beyond_the_limit_is_refused_and_what_came_before_kept(
     assert await store.commit(stage, None) == content_of(b"abcdefghijk"[:limit])
 
 
-async def test_exactly_the_limit_is_no_error(store: Engine) -> None:
+async def test_exactly_the_limit_is_no_error(store: DataPlane) -> None:
     stage = new_stage()
     assert await store.append(stage, 0, body(b"ab"), limit=4) == 2
     assert await store.append(stage, 2, body(b"cd"), limit=4) == 4
     assert await store.append(stage, 4, body(b""), limit=4) == 4
 
 
-async def test_a_second_append_waits_then_is_told_busy(store: Engine) -> None:
+async def test_a_second_append_waits_then_is_told_busy(store: DataPlane) -> None:
     stage, held = new_stage(), Held(b"first")
     first = asyncio.create_task(store.append(stage, 0, held))
     await held.reached.wait()
@@ -238,7 +242,7 @@ async def test_a_second_append_waits_then_is_told_busy(store: Engine) -> None:
     assert await store.commit(stage, None) == content_of(b"first")
 
 
-async def test_a_second_append_that_need_not_wait_long_goes_on(store: Engine) -> None:
+async def test_a_second_append_that_need_not_wait_long_goes_on(store: DataPlane) -> None:
     stage, held = new_stage(), Held(b"first")
     first = asyncio.create_task(store.append(stage, 0, held))
     await held.reached.wait()
@@ -249,7 +253,7 @@ async def test_a_second_append_that_need_not_wait_long_goes_on(store: Engine) ->
     assert await store.commit(stage, None) == content_of(b"first second")
 
 
-async def test_sixteen_appends_at_once_and_one_wins(store: Engine) -> None:
+async def test_sixteen_appends_at_once_and_one_wins(store: DataPlane) -> None:
     stage = new_stage()
     outcomes = await asyncio.gather(
         *(store.append(stage, 0, body(b"%x" % n)) for n in range(16)), return_exceptions=True
@@ -260,7 +264,7 @@ async def test_sixteen_appends_at_once_and_one_wins(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "A", "-a", "a/b", "a" * 64, "a\n", "ä"])
-async def test_a_bad_domain_becomes_no_path(store: Engine, name: str) -> None:
+async def test_a_bad_domain_becomes_no_path(store: DataPlane, name: str) -> None:
     stage = Stage(DomainId(name), new_stage().id)
     for work in (store.append(stage, 0, body(b"x")), store.put(DomainId(name), b"x")):
         with pytest.raises(StoreError) as refused:
@@ -269,7 +273,7 @@ async def test_a_bad_domain_becomes_no_path(store: Engine, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "../" * 12, "0" * 36, "01234567-89AB-cdef-0123-456789abcdef"])
-async def test_a_bad_stage_id_becomes_no_path(store: Engine, name: str) -> None:
+async def test_a_bad_stage_id_becomes_no_path(store: DataPlane, name: str) -> None:
     with pytest.raises(StoreError) as refused:
         await store.append(Stage(DEFAULT_DOMAIN, name), 0, body(b"x"))
     assert refused.value.kind is ErrorKind.NAME_INVALID

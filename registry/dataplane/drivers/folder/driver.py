@@ -18,10 +18,11 @@ from typing import TypeVar
 from registry.contract.dataplane import DomainId, RestoreStatus
 from registry.dataplane.drivers.classify import classify
 from registry.dataplane.drivers.folder.catalogue import Catalogue, Entry
-from registry.dataplane.drivers.folder.layout import DELETIONS, FETCHED, FOLDERS, note_place
+from registry.dataplane.drivers.folder.layout import DELETIONS, FETCHED, FOLDERS, UNSETTLED, note_place
 from registry.dataplane.drivers.folder.notes import Note, Notes
 from registry.dataplane.drivers.folder.requests import Requests
 from registry.dataplane.drivers.folder.settings import FolderSettings
+from registry.dataplane.drivers.folder.tidying import Tidying
 from registry.dataplane.drivers.folder.vault import Vault
 from registry.dataplane.drivers.forms import Forms
 from registry.dataplane.drivers.local import LocalDriver
@@ -37,7 +38,7 @@ from registry.dataplane.drivers.port import (
     Standing,
     Usage,
 )
-from registry.dataplane.paths import is_address, is_domain, object_place
+from registry.dataplane.paths import object_place
 from registry.dataplane.workers import Workers
 
 T = TypeVar("T")
@@ -98,6 +99,9 @@ class FolderDriver:
             self._notes = Notes(self._tree)
             self._catalogue = Catalogue(self._tree, self._notes)
             self._vault = Vault(settings.path)
+            self._tidying = Tidying(
+                self._desk, self._catalogue, self._notes, self._vault, until=self._until, now=now
+            )
             self._requests = Requests(settings, self._tree, self._notes, workers.run, self._arrived)
             for folder in FOLDERS:
                 with self._tree.folder((folder,), make=True):
@@ -126,9 +130,13 @@ class FolderDriver:
             self._held(key)
             return
         try:
+            suffix, unsettled = file.form.suffix, note_place(UNSETTLED, key)
+            # Else nobody would find a file whose entry was never written.
+            self._notes.write(unsettled, {"suffix": suffix, "begun": self._now()})
             self._notes.drop(note_place(DELETIONS, key))
-            self._vault.take(key, file.form.suffix, file.fd)
-            self._catalogue.add(key, Entry(file.size, file.form.suffix))
+            self._vault.take(key, suffix, file.fd)
+            self._catalogue.add(key, Entry(file.size, suffix))
+            self._notes.drop(unsettled)
         finally:
             os.close(file.fd)
             with suppress(FileNotFoundError):
@@ -155,15 +163,16 @@ class FolderDriver:
                 return self._desk.loose.delete(key)
             except FileNotFoundError:
                 raise self._tree.absent(key.area, "no such object") from None
-        entry = self._entry(key)
-        if not self._vault.delete(key, entry.suffix):
-            source = str(self._vault.path(key, entry.suffix))
-            note: Note = {"from": source, "size": entry.size, "suffix": entry.suffix}
-            self._notes.write(note_place(DELETIONS, key), note)
+        entry, unsettled = self._entry(key), note_place(UNSETTLED, key)
+        note: Note = {"suffix": entry.suffix, "size": entry.size, "begun": self._now()}
+        self._notes.write(unsettled, note)
+        # First: what is in the catalogue is relied on, and has to be in the vault.
+        self._catalogue.remove(key)
         self._requests.drop(key)
         with suppress(FileNotFoundError):
             self._desk.loose.delete(key)
-        self._catalogue.remove(key)
+        self._tidying.leave(key, entry)
+        self._notes.drop(unsettled)
         return entry.size
 
     async def admit(self, permit: str) -> None:
@@ -233,11 +242,13 @@ class FolderDriver:
     def _at_hand(self, key: ObjectKey) -> int | None:
         """Until when what is on the desk counts; None for nothing."""
         try:
-            since = self._desk.loose.id(key).changed // 1000
+            until = self._until(self._desk.loose.id(key).changed // 1000)
         except FileNotFoundError:
             return None
-        until = since + self._settings.restore_days * _DAY
         return until if until > self._now() else None
+
+    def _until(self, since: int) -> int:
+        return since + self._settings.restore_days * _DAY
 
     async def restore(self, key: ObjectKey) -> RestoreStatus:
         status, suffix = await self._classified("restore", lambda: self._ask(key))
@@ -286,41 +297,8 @@ class FolderDriver:
 
     async def reap(self, before: int) -> int:
         """Take from the desk what nobody will read any more, and delete what the vault has at hand again."""
-        return await self._classified("reap", lambda: self._expire(before) + self._catch_up())
 
-    def _expire(self, before: int) -> int:
-        count = 0
-        for domain in filter(is_domain, self._tree.names((Area.CONTENT.value,))):
-            for shard in self._tree.names((Area.CONTENT.value, domain)):
-                names = self._tree.names((Area.CONTENT.value, domain, shard))
-                for address in {name.partition(".")[0] for name in names}:
-                    if is_address(address):
-                        count += self._expired(ObjectKey(Area.CONTENT, DomainId(domain), address), before)
-        return count
-
-    def _expired(self, key: ObjectKey, before: int) -> bool:
-        with suppress(FileNotFoundError):
-            since = self._desk.loose.id(key).changed // 1000
-            over = since + self._settings.restore_days * _DAY <= self._now()
-            # Without an entry it is what a crash on the way to the vault has left.
-            if over or (since < before and self._catalogue.find(key) is None):
-                self._desk.loose.delete(key)
-                return True
-        return False
-
-    def _catch_up(self) -> int:
-        count = 0
-        for domain in filter(is_domain, self._tree.names((DELETIONS,))):
-            for name in filter(is_address, self._tree.names((DELETIONS, domain))):
-                key = ObjectKey(Area.CONTENT, DomainId(domain), name)
-                note = self._notes.read(note_place(DELETIONS, key))
-                # With an entry it has come again since, and its file is wanted.
-                if note is not None and self._catalogue.find(key) is None:
-                    count += self._caught_up(key, str(note.get("suffix", "")))
-        return count
-
-    def _caught_up(self, key: ObjectKey, suffix: str) -> bool:
-        return self._vault.delete(key, suffix) and self._notes.drop(note_place(DELETIONS, key))
+        return await self._classified("reap", lambda: self._tidying.all(before))
 
     async def aclose(self) -> None:
         """Wait for programs to end."""

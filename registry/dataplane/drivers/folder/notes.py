@@ -1,6 +1,6 @@
 """Small files with one JSON object each: what the catalogue, the requests and the deletions are made of.
 
-They are written beside their name, synced and renamed, so that who reads one reads it whole.
+They are written in a folder of their own, synced and renamed, so that who reads one reads it whole.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 
+from registry.dataplane.drivers.folder.layout import WRITING
 from registry.dataplane.drivers.port import Corrupt
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.paths import Place
@@ -32,20 +33,24 @@ class Notes:
         """Durable on return, in place of one that is there."""
         path, name = place
         data = json.dumps(note).encode() + b"\n"
-        with self._tree.folder(path, make=True) as folder:
-            beside = f".{name}.{uuid.uuid4().hex}"
-            fd = os.open(beside, _WRITE, 0o600, dir_fd=folder)
+        with self._tree.folder(path, make=True) as folder, self._tree.folder((WRITING,)) as writing:
+            beside = uuid.uuid4().hex
+            fd = os.open(beside, _WRITE, 0o600, dir_fd=writing)
             try:
                 os.write(fd, data)
                 os.fsync(fd)
-                os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.rename(beside, name, src_dir_fd=writing, dst_dir_fd=folder)
             except BaseException:
                 with suppress(OSError):
-                    os.unlink(beside, dir_fd=folder)
+                    os.unlink(beside, dir_fd=writing)
                 raise
             finally:
                 os.close(fd)
             os.fsync(folder)
+
+    def reap(self, before: int) -> int:
+        """Delete what a crash has left half written before that moment (microseconds since the epoch)."""
+        return unlink_older(self._tree, (WRITING,), before)
 
     def read(self, place: Place) -> Note | None:
         """None where there is none. Raises Corrupt for one that nobody has written like that."""
@@ -82,3 +87,14 @@ class Notes:
         except FileNotFoundError:
             return False
         return True
+
+
+def unlink_older(tree: Tree, path: tuple[str, ...], before: int) -> int:
+    """Delete the files of a folder that were last written before that moment. Returns how many."""
+    count = 0
+    for name in tree.names(path):
+        with suppress(FileNotFoundError), tree.folder(path) as folder:
+            if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns // 1000 < before:
+                os.unlink(name, dir_fd=folder)
+                count += 1
+    return count

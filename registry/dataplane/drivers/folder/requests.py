@@ -114,6 +114,7 @@ class Requests:
         except BaseException:
             with suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
             raise
         if process.returncode != 0:
             words = said.decode(errors="replace").strip()[-200:] or "nothing"

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from registry.contract.digest import Algorithm, new_hasher
 from registry.dataplane.drivers.folder.layout import VAULT, vault_place
+from registry.dataplane.drivers.folder.notes import unlink_older
 from registry.dataplane.drivers.port import LARGEST_PIECE, ObjectKey, Permanent, Transient
 from registry.dataplane.drivers.tree import Tree
 from registry.dataplane.format import NAME, ensure_format
+from registry.dataplane.paths import STAGING
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Behind the name of a file until it is whole.
-_UNFINISHED = ".unfinished"
 
 
 class Vault:
@@ -41,6 +41,13 @@ class Vault:
         with self._open():
             pass
 
+    def is_there(self) -> bool:
+        try:
+            self.check()
+        except Transient:
+            return False
+        return True
+
     def free(self) -> int | None:
         """Bytes that can be written; None while it is not there."""
         try:
@@ -57,9 +64,13 @@ class Vault:
         while another process does the same.
         """
         (_, *path), name = vault_place(key, suffix)
-        with self._open() as tree, tree.folder(tuple(path), make=True) as folder:
-            beside = name + _UNFINISHED
-            fd = _locked(folder, beside)
+        with (
+            self._open() as tree,
+            tree.folder(tuple(path), make=True) as folder,
+            tree.folder((STAGING,), make=True) as staging,
+        ):
+            beside = f"{key.domain}.{name}"
+            fd = _locked(staging, beside)
             try:
                 written = _copy(source, fd)
                 os.fsync(fd)
@@ -67,14 +78,22 @@ class Vault:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
                 if _hash(fd) != written:
                     raise Permanent("the vault gives back other bytes than were written to it")
-                os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.rename(beside, name, src_dir_fd=staging, dst_dir_fd=folder)
                 os.fsync(folder)
             except BaseException:
                 with suppress(OSError):
-                    os.unlink(beside, dir_fd=folder)
+                    os.unlink(beside, dir_fd=staging)
                 raise
             finally:
                 os.close(fd)
+
+    def reap(self, before: int) -> int:
+        """Delete what was not finished, when it began before that moment (microseconds since the epoch)."""
+        try:
+            with self._open() as tree:
+                return unlink_older(tree, (STAGING,), before)
+        except Transient:
+            return 0
 
     def path(self, key: ObjectKey, suffix: str) -> Path:
         """Where the file is, seen from the location's folder."""
