@@ -86,8 +86,8 @@ class Curve:
 
     def _read(self, sizes: Sequence[int]) -> set[int]:
         """Manifests that some operation reads at some size."""
-        numbers = range(self._requests + _WARM)
-        return {Place(self._growth, size, "").any(number) for size in sizes for number in numbers}
+        asked = range(self._requests + _WARM)
+        return {Place(self._growth, size, "").any(number) for size in sizes for number in asked}
 
     async def _measure(self, key: dict[str, Any], place: Place) -> None:
         server = self._engine.server
@@ -153,7 +153,8 @@ def _growth(values: Sequence[Any]) -> float | str:
     return round(known[-1] / known[0], 2) if len(known) > 1 and known[0] else ""
 
 
-def _numbers(text: str) -> list[int]:
+def numbers(text: str) -> list[int]:
+    """What an option says with commas between, in order."""
     return sorted(int(word) for word in text.split(","))
 
 
@@ -162,10 +163,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where stores and rows are kept")
     parser.add_argument("--engine", choices=ENGINES, default="embedded", help="(%(default)s)")
     parser.add_argument(
-        "--sizes", type=_numbers, default=[1000, 10_000], help="manifests, with commas between"
+        "--sizes", type=numbers, default=[1000, 10_000], help="manifests, with commas between"
     )
     parser.add_argument(
-        "--repositories", type=_numbers, default=[1, 10_000], help="over how many they are spread"
+        "--repositories", type=numbers, default=[1, 10_000], help="over how many they are spread"
     )
     parser.add_argument("--requests", type=int, default=200, help="of each kind (%(default)s)")
     add_output(parser)

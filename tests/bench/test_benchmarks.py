@@ -15,7 +15,7 @@ from tests.bench import care, cost, dedup, inputs, report, samples
 from tests.bench.readers import summarise
 from tests.bench.shape import Shape
 
-PROGRAMS = ("bulk", "care", "cost", "curves", "dedup")
+PROGRAMS = ("bulk", "care", "cost", "curves", "dedup", "throughput")
 
 
 def test_inserted_bytes_move_all_that_follows(tmp_path: Path) -> None:

@@ -80,6 +80,10 @@ class Proxy:
             raise RuntimeError((folder / "haproxy.log").read_text()) from None
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def host(self) -> str:
         """HOST:PORT."""
         return f"127.0.0.1:{self.port}"
