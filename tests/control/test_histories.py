@@ -1,14 +1,19 @@
 """Random histories against a simple model; and whatever happened, a rebuild gives the same views.
 
+They run over memory, over local files, and over a bucket and PostgreSQL, where each step is taken by another
+of two replicas than the step before.
+
 More examples: HISTORIES=500 in the environment (the default suits CI).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,15 +32,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, RetrievalTier
+from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, RetrievalTier
 from registry.contract.digest import Algorithm, Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.model import NewFile, NewPackage
 from registry.contract.names import Repository, Tag
-from registry.dataplane import open_memory
+from registry.dataplane import open_local, open_memory, open_s3
 from tests.control.servers import PostgresServer
 from tests.control.tiers.saying import say_tier
-from tests.control.world import World, blake3, descriptor, image, index, once, open_world, sha256
+from tests.control.world import (
+    FakeClock,
+    FakeIdentifiers,
+    World,
+    blake3,
+    descriptor,
+    image,
+    index,
+    once,
+    open_world,
+    sha256,
+)
+from tests.objectstore.seaweed import SeaweedServer
 
 T = TypeVar("T")
 
@@ -71,18 +88,28 @@ class RepositoryModel:
         return [data for data, held in self.manifests.items() if named in held.names]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a fresh store is: its database, and its content as a replica opens it."""
+
+    database: str | Path
+    open: Callable[[], Awaitable[DataPlane]]
+    replicas: int = 1
+
+
 class Histories(RuleBasedStateMachine):
     """The store beside the model. Every rule says what must come of it."""
 
-    #: Where a fresh database is, given a file that could be one.
-    new_database: Callable[[Path], str | Path]
+    #: Makes a place for a store, given a folder.
+    new_place: Callable[[Path], Place]
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.folder = tempfile.TemporaryDirectory()
-        self.world = self.run(self.open(type(self).new_database(Path(self.folder.name) / "ledger.sqlite")))
+        self.worlds = self.run(self.open(type(self).new_place(Path(self.folder.name))))
+        self.turns = itertools.cycle(self.worlds)
         self.model: dict[Repository, RepositoryModel] = {}
         self.missing: set[bytes] = set()
         self.away: set[bytes] = set()
@@ -94,10 +121,20 @@ class Histories(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
-    async def open(self, database: str | Path) -> World:
-        dataplane = open_memory()
-        self.stack.push_async_callback(dataplane.close)
-        return await self.stack.enter_async_context(open_world(database, dataplane))
+    @property
+    def world(self) -> World:
+        """Each time another of the replicas."""
+        return next(self.turns)
+
+    async def open(self, place: Place) -> list[World]:
+        clock, identifiers = FakeClock(), FakeIdentifiers()
+        worlds = []
+        for _ in range(place.replicas):
+            dataplane = await place.open()
+            self.stack.push_async_callback(dataplane.close)
+            world = open_world(place.database, dataplane, clock=clock, identifiers=identifiers)
+            worlds.append(await self.stack.enter_async_context(world))
+        return worlds
 
     def teardown(self) -> None:
         try:
@@ -193,7 +230,8 @@ class Histories(RuleBasedStateMachine):
         if not holders:
             return
         self.run(self.world.dataplane.remove(DEFAULT_DOMAIN, blake3(payload)))
-        self.world.store.core.manifest_cache.drop(DEFAULT_DOMAIN, blake3(payload))
+        for world in self.worlds:
+            world.store.core.manifest_cache.drop(DEFAULT_DOMAIN, blake3(payload))
         with pytest.raises(StoreError) as caught:
             self.run(self.world.session.blobs.get(holders[0], sha256(payload)))
         assert caught.value.kind is ErrorKind.BLOB_UNKNOWN
@@ -440,15 +478,38 @@ class Histories(RuleBasedStateMachine):
         self.run(self.world.check())
 
 
+def in_memory(folder: Path, request: pytest.FixtureRequest) -> Place:
+    async def opened() -> DataPlane:
+        return open_memory()
+
+    return Place(folder / "ledger.sqlite", opened)
+
+
+def in_files(folder: Path, request: pytest.FixtureRequest) -> Place:
+    async def opened() -> DataPlane:
+        return open_local(folder / "data")
+
+    return Place(folder / "ledger.sqlite", opened)
+
+
+def in_services(folder: Path, request: pytest.FixtureRequest) -> Place:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    objects: SeaweedServer = request.getfixturevalue("seaweed")
+    bucket = objects.settings(uuid.uuid4().hex)
+    return Place(server.new_database(), lambda: open_s3(bucket), replicas=2)
+
+
 @pytest.mark.timeout(600)
-def test_histories(engine: str, request: pytest.FixtureRequest) -> None:
-    server: PostgresServer | None = None
-    if engine == "postgresql":
-        server = request.getfixturevalue("postgres")
+@pytest.mark.parametrize("place", [in_memory, in_files, in_services])
+def test_histories(
+    place: Callable[[Path, pytest.FixtureRequest], Place], request: pytest.FixtureRequest
+) -> None:
     examples = int(os.environ.get("HISTORIES", "8"))
+    if place is in_services:  # each takes eight times as long
+        examples = -(-examples // 2)
 
     class Machine(Histories):
-        new_database = staticmethod(lambda path: server.new_database() if server else path)
+        new_place = staticmethod(lambda folder: place(folder, request))
 
     run_state_machine_as_test(
         Machine,
