@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry.contract.dataplane import DataPlane
+from registry.contract.errors import StoreError
 from registry.contract.model import FollowerStatus, Principal, StoreUsage
 from registry.contract.names import Repository
 from registry.contract.ports import Clock, Identifiers
@@ -128,6 +130,7 @@ class Store:
         if self._background is not None:
             await self._background.stop()
             self._background = None
+        with suppress(StoreError):  # a database that is away does not keep anybody from ending
             await reads.flush(self.core)
         await self.core.database.close()
         if self.core.export is not None:

@@ -45,7 +45,6 @@ class Page:
 
     candidates: list[Candidate]
     retiered: list[Retiered]
-    low: int
     reached: int
 
 
@@ -68,7 +67,6 @@ async def look(core: Core, reached: int) -> AsyncIterator[Page]:
     position = (reached, _LAST)
     current: _Wish | None = None
     while True:
-        low = position[0]
         found = await core.database.read(partial(_read, position=position))
         page, held, read_at = found
         settled: list[_Wish] = []
@@ -87,7 +85,6 @@ async def look(core: Core, reached: int) -> AsyncIterator[Page]:
         yield Page(
             list(_candidates(core, settled, held)),
             list(_retiered(core, settled, held)),
-            low,
             position[0] if ends else position[0] - 1,
         )
         if ends:

@@ -22,7 +22,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.events import LocationChanged, LocationReleased
 from registry.control import collection
 from registry.control.core import SECOND, Core
-from registry.control.sql import content_reads, movable, releases
+from registry.control.sql import content_reads, movable, progress, releases
 from registry.control.sql.transaction import Transaction
 from registry.control.tiers import releasing
 from registry.control.tiers.candidates import Candidate, Retiered, look
@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 WORK = "tiers"
 
 _PARALLEL = 4
+_LAST = 2**62
 #: A pass that finds nothing to move still says now and then how far it is.
 _SAVE_PAGES = 250
 #: A pass that a location did not let to its end is followed by another after so long, at the latest.
@@ -116,17 +117,19 @@ async def move(
     """
     core, done = work.core, Moved()
     before = await work.load()
-    reached, pages = 0 if again else int(before.get("reached", 0)), 0
+    reached = saved = 0 if again else int(before.get("reached", 0))
+    pages = 0
     async for page in look(core, reached):
         await _retier(work, page.retiered)
         await _move_all(work, page.candidates, done, progress)
         pages += 1
         if page.candidates or pages % _SAVE_PAGES == 0:
-            await _save(work, before, done, page.reached)
+            await _save(work, before, done, page.reached, (saved, page.reached))
+            saved = page.reached
         if limit is not None and done.bytes >= limit:
             return done
     done.finished = True
-    await _save(work, before, done, 0)
+    await _save(work, before, done, 0, (saved, _LAST))
     return done
 
 
@@ -222,7 +225,10 @@ async def _retier(work: Work, found: Sequence[Retiered]) -> None:
         await work.write(change)
 
 
-async def _save(work: Work, before: dict[str, int], done: Moved, reached: int) -> None:
+async def _save(
+    work: Work, before: dict[str, int], done: Moved, reached: int, passed: tuple[int, int]
+) -> None:
+    """Write down how far the pass is, and forget reads of what has gone among the ids that it `passed`."""
     state = {
         "reached": reached,
         "finished_at": work.core.clock.now() if done.finished else int(before.get("finished_at", 0)),
@@ -230,4 +236,9 @@ async def _save(work: Work, before: dict[str, int], done: Moved, reached: int) -
         "contents": int(before.get("contents", 0)) + done.contents,
         "bytes": int(before.get("bytes", 0)) + done.bytes,
     }
-    await work.save(state)
+
+    def change(tx: Transaction) -> None:
+        content_reads.drop_stray(tx.connection, *passed)
+        progress.save(tx.connection, WORK, state)
+
+    await work.write(change)
