@@ -22,7 +22,7 @@ from registry.control import collection, copying
 from registry.control.core import Core
 from registry.control.export.duplicating import duplicate
 from registry.control.sql import audit
-from registry.control.sql.lookups import PRESENT
+from registry.control.sql.lookups import AWAY, PRESENT
 from registry.control.work import hold
 
 _AT_ONCE = 500
@@ -33,12 +33,14 @@ _PATIENCE = 600.0
 
 @dataclass(slots=True)
 class BackedUp:
-    """What was copied, what was there already, and what could not be had."""
+    """What was copied, what was there already, what could not be had, and what is `away`: it would have to be
+    restored first, and stays in its places alone."""
 
     contents: int = 0
     bytes: int = 0
     kept: int = 0
     faults: int = 0
+    away: int = 0
 
 
 async def backup(
@@ -66,6 +68,7 @@ async def backup(
             if content.state == PRESENT:
                 await _copy(core, target, content, done)
                 progress(done)
+            done.away += content.state == AWAY
     if core.export is not None and archive is not None and checkpoint is not None:
         done.faults += await _copy_export(core.export.archive, archive, checkpoint)
     _forget_log(database)  # of a server that has run on the copy: it would be played into the new file
@@ -122,6 +125,9 @@ async def _copy(core: Core, target: DataPlane, content: audit.KnownContent, done
     try:
         await copying.copy(core.dataplane, target, *place, core.identifiers.new())
     except StoreError as error:
+        if error.kind is ErrorKind.RESTORE_REQUIRED:  # restored bytes have gone again
+            done.away += 1
+            return
         if error.kind not in {ErrorKind.CONTENT_UNKNOWN, ErrorKind.DIGEST_MISMATCH}:
             raise
         done.faults += 1

@@ -17,6 +17,7 @@ from registry.control.backup import BackedUp, backup
 from registry.control.work import hold
 from registry.dataplane import open_local, open_memory
 from tests.control.servers import PostgresServer
+from tests.control.tiers.world import LARGE, TO_SHELF, TO_TAPE, move_all, open_tiered
 from tests.control.world import DEMO, World, blake3, image, open_world, refused
 
 
@@ -52,6 +53,17 @@ async def test_a_copy_is_a_store_and_the_next_copies_what_is_new(tmp_path: Path)
         assert (second.contents, second.kept, second.faults) == (2, 3, 0)
         await expect(tmp_path / "copy", {"v1": image(), "v2": image([b"new"])})
     await dataplane.close()
+
+
+async def test_what_is_away_is_told_and_what_is_at_hand_elsewhere_is_copied(tmp_path: Path) -> None:
+    for tiers, copied, away in ((TO_SHELF, 3, 0), (TO_TAPE, 1, 2)):
+        root = tmp_path / tiers.rules[0].to
+        root.mkdir()
+        async with open_tiered(root / "ledger.sqlite", root, tiers) as world:
+            await world.push_image("v1", [LARGE])
+            await move_all(world)
+            done = await copy(world, root / "copy")
+            assert (done.contents, done.away, done.faults) == (copied, away, 0)
 
 
 async def test_what_a_server_left_beside_an_older_copy_is_dropped(tmp_path: Path) -> None:

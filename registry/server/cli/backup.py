@@ -81,11 +81,13 @@ async def _run(args: argparse.Namespace) -> int:
                 "bytes": done.bytes,
                 "kept": done.kept,
                 "faults": done.faults,
+                "away": done.away,
             }
         )
     else:
         print(
             f"{counted(done.contents, 'object')} copied, {in_bytes(done.bytes)}; {done.kept} there already"
             + (f"; {done.faults} could not be read: `artifact-store fsck` names them" if done.faults else "")
+            + (f"; {done.away} away, and so in no backup but that of their location" if done.away else "")
         )
     return EXIT_FAULT if done.faults else EXIT_OK
