@@ -9,31 +9,48 @@ from registry.contract.digest import Digest
 from registry.contract.model import PackageSummary, Page
 from registry.contract.names import Repository, Tag
 from registry.control.paging import page_by_key
-from registry.control.sql import Connection, statements
+from registry.control.sql import Connection, lookups, statements
 
 #: What `package_summary` reads, by position.
 PACKAGE_COLUMNS = "r.name, t.name, d.digest, m.package_digest, m.variant, m.artifact_type, m.created_at, m.id"
 _TAGGED = f"""
 SELECT {PACKAGE_COLUMNS}
-FROM repositories r
-JOIN tags t ON t.repository_id = r.id
+FROM {{tags}}
 JOIN manifests m ON m.id = t.manifest_id
 JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = t.digest_algorithm
+WHERE {{where}} ORDER BY {{order}} LIMIT :limit
 """
-#: The first condition lets the index begin where the page does.
-_EVERY = (
-    _TAGGED
-    + """
-WHERE r.name >= :repository AND (r.name, t.name) > (:repository, :tag) ORDER BY r.name, t.name LIMIT :limit
-"""
+#: By the repository's id: PostgreSQL does not see that one name is one repository, and would sort its tags.
+_VERSIONS = _TAGGED.format(
+    tags="tags t JOIN repositories r ON r.id = t.repository_id",
+    where="t.repository_id = :repository_id AND t.name > :tag",
+    order="t.name",
 )
-_VERSIONS = _TAGGED + " WHERE r.name = :repository AND t.name > :tag ORDER BY t.name LIMIT :limit"
+#: Versions of the repositories that follow. PostgreSQL sorts the tags of each repository that it comes to, so
+#: that it must be told to look at no more of them than the page can have.
+_FOLLOWING = {
+    "sqlite": _TAGGED.format(
+        tags="repositories r JOIN tags t ON t.repository_id = r.id",
+        where="r.name > :repository",
+        order="r.name, t.name",
+    ),
+    "postgresql": _TAGGED.format(
+        tags="""repositories r
+CROSS JOIN LATERAL (SELECT * FROM tags v WHERE v.repository_id = r.id ORDER BY v.name LIMIT :limit) t""",
+        where="r.name > :repository",
+        order="r.name, t.name",
+    ),
+}
 
 
 def every(connection: Connection, after: str | None, limit: int) -> Page[PackageSummary]:
     """All versions; the key of a page is `repository:version`."""
     repository, _, tag = (after or "").partition(":")
-    found = statements.rows(connection, _EVERY, repository=repository, tag=tag, limit=limit + 1)
+    found = _of_repository(connection, repository, tag, limit + 1) if repository else []
+    missing = limit + 1 - len(found)
+    if missing:
+        statement = _FOLLOWING[connection.dialect.name]
+        found = [*found, *statements.rows(connection, statement, repository=repository, limit=missing)]
     return page_by_key(
         [package_summary(row) for row in found], limit, key=lambda item: f"{item.repository}:{item.version}"
     )
@@ -43,8 +60,16 @@ def versions(
     connection: Connection, repository: Repository, after: str | None, limit: int
 ) -> Page[PackageSummary]:
     """One repository's versions by name."""
-    found = statements.rows(connection, _VERSIONS, repository=repository, tag=after or "", limit=limit + 1)
+    found = _of_repository(connection, repository, after or "", limit + 1)
     return page_by_key([package_summary(row) for row in found], limit, key=lambda item: str(item.version))
+
+
+def _of_repository(connection: Connection, name: str, tag: str, limit: int) -> list[statements.Row]:
+    """Versions behind `tag`; none of a repository that is not there."""
+    known = lookups.find_repository(connection, name)
+    if known is None:
+        return []
+    return statements.rows(connection, _VERSIONS, repository_id=known.id, tag=tag, limit=limit)
 
 
 def package_summary(row: Sequence[Any]) -> PackageSummary:

@@ -24,11 +24,10 @@ _ALL = 2**62
 
 _REFERRERS = """
 SELECT {columns}
-FROM repositories r
-JOIN manifests m ON m.repository_id = r.id AND m.subject_digest = :subject
+FROM manifests m
 JOIN blobs b ON b.id = m.blob_id AND {present}
 JOIN blob_digests d ON d.blob_id = m.blob_id AND d.digest_algorithm = m.digest_algorithm
-WHERE r.name = :repository AND m.id > :after AND m.id <= :until
+WHERE m.repository_id = :repository_id AND m.subject_digest = :subject AND m.id > :after AND m.id <= :until
     AND (:any_type OR m.artifact_type = :artifact_type)
 ORDER BY m.id LIMIT :limit
 """
@@ -47,10 +46,13 @@ def page(
     limit: int,
 ) -> Page[Descriptor]:
     """One page, oldest first. `after` is the key of the last page's end; what cannot be one is the start."""
+    known = lookups.find_repository(connection, repository)
+    if known is None:
+        return Page(())
     same = statements.rows(connection, lookups.DIGESTS_OF_SAME, repository=repository, digest=str(subject))
     digests = [row[0] for row in same] or [str(subject)]
     parameters: dict[str, Any] = {
-        "repository": repository,
+        "repository_id": known.id,
         "after": int(after) if after and after.isascii() and after.isdigit() and len(after) < 19 else 0,
         "until": _ALL,
         "any_type": artifact_type is None,

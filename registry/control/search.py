@@ -17,7 +17,7 @@ from registry.contract.model import PackageSummary, Page, Search
 from registry.control.details import scalar_text
 from registry.control.package_lists import PACKAGE_COLUMNS, package_summary
 from registry.control.paging import page_by_key
-from registry.control.sql import Connection, statements
+from registry.control.sql import Connection, lookups, statements
 
 _NEWEST_TAG = (
     "(SELECT n.name FROM tags n WHERE n.manifest_id = m.id ORDER BY n.updated_at DESC, n.name LIMIT 1)"
@@ -35,8 +35,7 @@ _COUNT_FIELD = """
 SELECT COUNT(*) FROM (SELECT 1 FROM manifest_fields WHERE path = :path AND value = :value LIMIT :most) n
 """
 _COUNT_REPOSITORY = """
-SELECT COUNT(*) FROM (SELECT 1 FROM repositories r JOIN manifests m ON m.repository_id = r.id
-                      WHERE r.name = :repository LIMIT :most) n
+SELECT COUNT(*) FROM (SELECT 1 FROM manifests WHERE repository_id = :repository_id LIMIT :most) n
 """
 _TIME_AT = "SELECT time FROM events WHERE seq = :seq"
 _HEAD = "SELECT seq FROM ledger_head"
@@ -61,9 +60,15 @@ def search(connection: Connection, query: Search, after: str | None, limit: int)
     parameters: dict[str, Any] = {"limit": limit + 1, "before": _before(after), "since": 0}
     if query.created_after is not None:
         parameters["since"] = _last_until(connection, query.created_after)
-    driving = _rarest(connection, conditions, query)
+    within: int | None = None
+    if query.repository is not None:
+        known = lookups.find_repository(connection, query.repository)
+        if known is None:
+            return Page(())
+        within = known.id
+    driving = _rarest(connection, conditions, within)
     found: dict[int, Sequence[Any]] = {}
-    for statement, values in _statements(conditions, driving, query):
+    for statement, values in _statements(conditions, driving, within):
         for row in statements.rows(connection, statement, **parameters, **values):
             found[row[7]] = row
     newest = sorted(found, reverse=True)[: limit + 1]
@@ -73,9 +78,12 @@ def search(connection: Connection, query: Search, after: str | None, limit: int)
 
 
 def _statements(
-    conditions: Sequence[_Condition], driving: _Condition | None, query: Search
+    conditions: Sequence[_Condition], driving: _Condition | None, within: int | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One statement for each value of the driving condition; without one the manifests are read by id."""
+    """One statement for each value of the driving condition; without one the manifests are read by id.
+
+    `within` is the id of the only repository that counts.
+    """
     values: dict[str, Any] = {}
     others = []
     for number, condition in enumerate(conditions, start=1):
@@ -88,9 +96,9 @@ def _statements(
             "EXISTS (SELECT 1 FROM manifest_fields f WHERE f.manifest_id = m.id "
             f"AND f.path = :p{number} AND f.value IN ({places}))"
         )
-    if query.repository is not None:
-        others.append("r.name = :repository")
-        values["repository"] = query.repository
+    if within is not None:
+        others.append("m.repository_id = :repository_id")
+        values["repository_id"] = within
     key = "m.id" if driving is None else "f0.manifest_id"
     others.append(f"{key} < :before AND {key} > :since")
     if driving is None:
@@ -102,13 +110,15 @@ def _statements(
         yield statement, values | {"p0": driving.path, "v0": value}
 
 
-def _rarest(connection: Connection, conditions: Sequence[_Condition], query: Search) -> _Condition | None:
+def _rarest(
+    connection: Connection, conditions: Sequence[_Condition], within: int | None
+) -> _Condition | None:
     """The condition that fewest manifests satisfy; None when that is the repository, or there is none."""
-    if not conditions or (len(conditions) == 1 and query.repository is None):
+    if not conditions or (len(conditions) == 1 and within is None):
         return conditions[0] if conditions else None
-    fewest, driving = _RARE + 1, conditions[0] if query.repository is None else None
-    if query.repository is not None:
-        fewest = _count(connection, _COUNT_REPOSITORY, repository=query.repository)
+    fewest, driving = _RARE + 1, conditions[0] if within is None else None
+    if within is not None:
+        fewest = _count(connection, _COUNT_REPOSITORY, repository_id=within)
     for condition in conditions:
         count = sum(
             _count(connection, _COUNT_FIELD, path=condition.path, value=value) for value in condition.values
