@@ -6,6 +6,9 @@ no second reading to be known as good.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Protocol
+
 from registry.contract.dataplane import DataPlane, DomainId, Stage
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
@@ -18,8 +21,16 @@ _SMALL = 1 << 20
 _SPOILT = frozenset({ErrorKind.DIGEST_MISMATCH, ErrorKind.RANGE_UNSATISFIABLE})
 
 
+class Origin(Protocol):
+    """What a copy is made from. See `DataPlane`."""
+
+    async def get(self, domain: DomainId, address: Digest, limit: int) -> bytes: ...
+
+    def read(self, domain: DomainId, address: Digest, start: int = 0) -> AsyncIterator[bytes]: ...
+
+
 async def copy(
-    source: DataPlane, target: DataPlane, domain: DomainId, address: Digest, size: int, stage: str
+    source: Origin, target: DataPlane, domain: DomainId, address: Digest, size: int, stage: str
 ) -> None:
     """Bring content of `size` bytes to `target`; durable on return.
 

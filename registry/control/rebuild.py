@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane
+from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane, DomainId
+from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.manifest import parse_manifest
 from registry.contract.package import MAX_PACKAGE_BYTES, decode_package
@@ -52,6 +53,12 @@ class Rebuilt:
     unread: int = 0
     differing: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+
+class Smalls(Protocol):
+    """Where small contents are read whole. See `DataPlane.get`."""
+
+    async def get(self, domain: DomainId, address: Digest, limit: int) -> bytes: ...
 
 
 async def rebuild(
@@ -108,7 +115,7 @@ async def _complete_manifests(
 
 
 async def details_in_bytes(
-    dataplane: DataPlane, manifest: replay.LiveManifest, done: Rebuilt
+    dataplane: Smalls, manifest: replay.LiveManifest, done: Rebuilt
 ) -> ManifestDetails | None:
     """What the bytes of a manifest say; None when they cannot be had, which is a fault unless the ledger says
     so itself."""
@@ -138,7 +145,7 @@ async def _complete_schemas(offline: Views, dataplane: DataPlane, done: Rebuilt)
             await offline.run(replay.write_schema, schema, document)
 
 
-async def schema_in_bytes(dataplane: DataPlane, schema: replay.LiveSchema, done: Rebuilt) -> str | None:
+async def schema_in_bytes(dataplane: Smalls, schema: replay.LiveSchema, done: Rebuilt) -> str | None:
     """The document; None when its bytes cannot be had, which is a fault."""
     try:
         return (await dataplane.get(DEFAULT_DOMAIN, schema.address, LARGEST_SCHEMA)).decode()

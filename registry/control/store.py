@@ -17,7 +17,7 @@ from registry.control.access import Caller, allow_all
 from registry.control.background import Background, Care
 from registry.control.blobs import BlobService
 from registry.control.cache import ByteCache
-from registry.control.closed import require_open
+from registry.control.closed import check_open
 from registry.control.contents import ContentService
 from registry.control.core import Core, Limits, Policies, RepositoryPolicy, SystemClock, UuidIdentifiers
 from registry.control.drafts import DraftService
@@ -122,8 +122,12 @@ class Store:
 
     async def check(self) -> None:
         """Readiness: the database answers and the data plane takes writes. Raises StoreError."""
-        await self.core.database.head()
+        await self.check_database()
         await self.core.dataplane.check_writable()
+
+    async def check_database(self) -> None:
+        """The database answers, and takes writes as far as that can be told. Raises StoreError."""
+        await check_open(self.core.database)
 
     async def close(self) -> None:
         """Finish writes and let go of the database. The data plane belongs to who opened it."""
@@ -180,7 +184,11 @@ async def open_store(
         followers=followers,
         export=export,
     )
-    await require_open(core.database)
+    try:
+        await check_open(core.database)
+    except StoreError:
+        await core.database.close()
+        raise
     return Store(core)
 
 

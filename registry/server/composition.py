@@ -60,7 +60,7 @@ async def open_parts(settings: Settings, board: Board, worker: int, log: Log) ->
         try:
             await require_whole(store.core)
             store.start_background(care_of(settings))
-            readiness = Readiness({"database": store.core.database.head, "storage": dataplane.check_writable})
+            readiness = Readiness({"database": store.check_database, "storage": dataplane.check_writable})
             folder = settings.server.data if has_folder(settings) else None
             scrape = Scrape(board, store, folder, program_version())
             app = App(

@@ -33,7 +33,9 @@ def test_the_list_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_every_module_beside_the_shared_ones_is_a_command() -> None:
     folder = Path(load("serve").__file__ or "").parent  # type: ignore[attr-defined]
-    offered = {path.stem for path in folder.glob("*.py") if "\nHELP" in path.read_text("utf-8")}
+    offered = {
+        path.stem.replace("_", "-") for path in folder.glob("*.py") if "\nHELP" in path.read_text("utf-8")
+    }
     assert offered == set(COMMANDS)
 
 

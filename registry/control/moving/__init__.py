@@ -7,6 +7,6 @@ why the steps are those.
 from registry.control.moving.beginning import begin
 from registry.control.moving.contents import Care, Moved
 from registry.control.moving.ending import complete, reason_of, take_back
-from registry.control.moving.mover import Mover, Place
+from registry.control.moving.mover import Mover, Side
 
-__all__ = ["Care", "Moved", "Mover", "Place", "begin", "complete", "reason_of", "take_back"]
+__all__ = ["Care", "Moved", "Mover", "Side", "begin", "complete", "reason_of", "take_back"]

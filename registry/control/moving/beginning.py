@@ -11,17 +11,18 @@ from registry.contract.dataplane import DomainId
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control.core import Core
 from registry.control.moving.contents import Care, Moved
-from registry.control.moving.mover import Mover, Place
+from registry.control.moving.mover import Mover, Side
 from registry.control.sql import adopting, closing, replay
 from registry.control.sql.closing import Move, Part
 from registry.control.sql.opening import open_offline
 from registry.control.sql.standstill import standstill
+from registry.control.tiers.places import PRIMARY
 
 
 async def begin(
     core: Core,
-    source: Place,
-    target: Place,
+    source: Side,
+    target: Side,
     *,
     care: Care,
     destroy: Callable[[DomainId], None] = lambda _: None,
@@ -32,6 +33,7 @@ async def begin(
     The schema of the target is there. From now on this process alone fills it. Raises CONFLICT where it holds
     anything that is not this store's, STORAGE_FULL where it surely has not the room.
     """
+    await _check_locations(core, source)
     began, run = await core.database.head(), core.identifiers.new()
     async with standstill(target.database) as there:
         head, _ = await there.run(adopting.head)
@@ -48,7 +50,7 @@ async def begin(
 
 
 async def _check_history(
-    core: Core, source: Place, target: Place, head: int, last: bytes | None, found: Move | None
+    core: Core, source: Side, target: Side, head: int, last: bytes | None, found: Move | None
 ) -> None:
     """The target is empty, or was filled from this store and has nothing else since."""
     if found is None and head:
@@ -71,7 +73,18 @@ async def _check_history(
         )
 
 
-async def _check_room(core: Core, target: Place) -> None:
+async def _check_locations(core: Core, source: Side) -> None:
+    """What lies in further locations would have to come from there, and go to such again."""
+    names = set(await core.database.read(adopting.locations)) - {PRIMARY}
+    if names:
+        raise StoreError(
+            ErrorKind.CONFLICT,
+            f"content of {source.name} lies in the locations {', '.join(sorted(names))}, which do not move: "
+            "bring it back to where content arrives first",
+        )
+
+
+async def _check_room(core: Core, target: Side) -> None:
     """Where the medium tells: it has room for what is not there yet."""
     free = (await target.dataplane.use()).free
     async with open_offline(target.database) as there:

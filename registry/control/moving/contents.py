@@ -15,7 +15,9 @@ from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
 from registry.contract.events import ContentHealed, ContentStored, Entry
 from registry.control import copying, healing
+from registry.control.cache import ByteCache
 from registry.control.core import Core
+from registry.control.moving.passing import ROOM, Arrived, Passing
 from registry.control.pacing import Pace
 from registry.control.sql import lookups
 from registry.control.sql.lookups import AWAY, PRESENT, BlobRow
@@ -68,12 +70,17 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """How a move is done. `parallel` contents at a time, `rate` bytes a second, None for as fast as it goes;
-    `patience` seconds that a passing trouble may last."""
+    """How a move is done.
+
+    `parallel` contents are copied at a time, `rate` bytes a second, None for as fast as it goes. A passing
+    trouble may last for `patience` seconds, and writers of the source may wait for `wait`, as far as the last
+    pass tells.
+    """
 
     parallel: int = 16
     rate: int | None = None
     patience: float = 300.0
+    wait: float = 10.0
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]], patience: float) -> T:
@@ -108,6 +115,10 @@ class Contents:
         self._source = source
         self._target = target
         self._move = uuid.UUID(move)
+        cache = ByteCache(ROOM)
+        self._origin = Passing(source.dataplane, cache)
+        #: Reads what has come.
+        self.arrived = Arrived(target, cache)
         self._pace = Pace(care.rate) if care.rate else None
         self._turn = asyncio.Semaphore(care.parallel)
         self._done = done
@@ -162,7 +173,7 @@ class Contents:
             return True
         stage = str(uuid.uuid5(self._move, f"{blob.domain}/{blob.address}"))
         try:
-            await copying.copy(self._source.dataplane, self._target, *place, stage)
+            await copying.copy(self._origin, self._target, *place, stage)
         except StoreError as error:
             if error.kind is ErrorKind.RESTORE_REQUIRED:
                 self._done.fault(f"{blob.address} is not at hand: ask for its restore first")

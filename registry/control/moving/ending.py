@@ -6,20 +6,20 @@ import uuid
 from dataclasses import replace
 
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control.moving.mover import Place
+from registry.control.moving.mover import Side
 from registry.control.sql import adopting, closing
 from registry.control.sql.closing import Move, Part
 from registry.control.sql.opening import open_offline
 from registry.control.sql.standstill import standstill
 
 
-async def reason_of(place: Place) -> Move | None:
+async def reason_of(place: Side) -> Move | None:
     """Why nobody may write to a store; None where everybody may. Its schema must be there."""
     async with open_offline(place.database) as offline:
         return await offline.run(closing.reason)
 
 
-async def complete(source: Place, target: Place) -> None:
+async def complete(source: Side, target: Side) -> None:
     """Open the target of a move whose source is closed: the process that moved it ended just before.
 
     Idempotent. Raises CONFLICT when they are not the two stores of one move.
@@ -35,7 +35,7 @@ async def complete(source: Place, target: Place) -> None:
         await there.run(closing.reopen)
 
 
-async def take_back(source: Place, target: Place) -> None:
+async def take_back(source: Side, target: Side) -> None:
     """Let the source be the store again, and close the target to be filled further.
 
     Raises CONFLICT when the target has events that the source has not: those would be lost.
@@ -54,7 +54,7 @@ async def take_back(source: Place, target: Place) -> None:
         await here.run(closing.reopen)
 
 
-async def _left(source: Place) -> Move:
+async def _left(source: Side) -> Move:
     """The move by which the source was left."""
     found = await reason_of(source)
     if found is None or found.part is not Part.SOURCE:
@@ -62,12 +62,12 @@ async def _left(source: Place) -> Move:
     return found
 
 
-async def _head(place: Place) -> int:
+async def _head(place: Side) -> int:
     async with open_offline(place.database) as offline:
         return (await offline.run(adopting.head))[0]
 
 
-def _check_ends(here: int, there: int, source: Place, target: Place, written: bool) -> None:
+def _check_ends(here: int, there: int, source: Side, target: Side, written: bool) -> None:
     if there > here:
         raise StoreError(
             ErrorKind.CONFLICT,
@@ -78,5 +78,5 @@ def _check_ends(here: int, there: int, source: Place, target: Place, written: bo
         raise _strangers(source, target)
 
 
-def _strangers(source: Place, target: Place) -> StoreError:
+def _strangers(source: Side, target: Side) -> StoreError:
     return StoreError(ErrorKind.CONFLICT, f"{source.name} has not moved to {target.name} but elsewhere")

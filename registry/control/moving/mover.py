@@ -28,16 +28,15 @@ T = TypeVar("T")
 _STRETCH = 1000
 #: Manifests whose rows are completed in one transaction.
 _MANIFESTS = 200
-#: A pass that took so many seconds leaves little for the next.
+#: Seconds of a pass that leaves little for the next, and the part of the last one's that is shorter.
 _LITTLE = 2.0
-#: Passes that may each take longer than the one before.
-_GROWING = 3
+_SHORTER = 0.8
 #: Seconds that a passing trouble may last while writers of the source wait.
 _IN_A_HURRY = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Side:
     """A store by its parts. `database` is as `open_store` takes it, `name` what people know it by."""
 
     database: str | Path
@@ -52,8 +51,8 @@ class Mover:
     def __init__(
         self,
         core: Core,
-        source: Place,
-        target: Place,
+        source: Side,
+        target: Side,
         move: Move,
         head: int,
         *,
@@ -72,25 +71,25 @@ class Mover:
         self._progress = progress
         self._parallel = care.parallel
         self._patience = care.patience
+        self._wait = care.wait
         self._detailed = move.detailed
         self._compared = 0
         self._contents = Contents(core, target.dataplane, move.id, care, self.done, progress)
 
     async def fill(self) -> bool:
-        """Passes up to the source's last event, until what has come meanwhile is little.
+        """Passes up to the source's last event, each for what has come during the one before, until they take
+        little or do not get shorter.
 
-        False when it does not become little: the source takes more than is brought here.
+        False when the last took longer than writers may wait: the source takes more than is brought here.
         """
-        before, growing = float("inf"), 0
-        while growing < _GROWING:
+        before = float("inf")
+        while True:
             begun = time.monotonic()
             await self._reach(await self._core.database.head())
             took = time.monotonic() - begun
-            if took < _LITTLE:
-                return True
-            growing += took >= before
+            if took < _LITTLE or took > _SHORTER * before:
+                return took < self._wait
             before = took
-        return False
 
     async def compare(self) -> bool:
         """Whether the ledgers and all rows of all views are alike, at one event of a source that goes on."""
@@ -146,7 +145,7 @@ class Mover:
             self.done.head = await self._write(adopting.adopt, after, arrivals, now)
             self.done.events += len(arrivals)
             self._progress(self.done)
-        await self._complete_manifests()
+            await self._complete_manifests()
         await self._complete_schemas()
 
     async def _erase(self, domain: DomainId) -> None:
@@ -170,12 +169,12 @@ class Mover:
         """From the bytes that have come, else from the source's views: of bytes that are lost they know."""
         read, unread = self._core.database.read, Rebuilt()
         async with turn:
-            found = await self._patiently(lambda: details_in_bytes(self._target.dataplane, manifest, unread))
+            found = await self._patiently(lambda: details_in_bytes(self._contents.arrived, manifest, unread))
             return found or await read(partial(known_details.of_manifest, manifest_id=manifest.id))
 
     async def _complete_schemas(self) -> None:
         for schema in await self._ask(replay.live_schemas):
-            read_bytes = partial(schema_in_bytes, self._target.dataplane, schema, Rebuilt())
+            read_bytes = partial(schema_in_bytes, self._contents.arrived, schema, Rebuilt())
             text = await self._patiently(read_bytes)
             if text is None:
                 read = partial(known_details.of_schema, variant=schema.variant, version=schema.version)

@@ -43,6 +43,11 @@ def physical(connection: Connection) -> int:
     return int(connection.scalar(select(t.store_usage.c.physical)) or 0)
 
 
+def locations(connection: Connection) -> list[str]:
+    """Where content lies, by what the ledger says."""
+    return list(connection.scalars(select(t.location_usage.c.location)))
+
+
 def check_holder(connection: Connection, run: str) -> None:
     """Raises CONFLICT where `run` is not the process that fills the store."""
     move = closing.reason(connection)

@@ -30,7 +30,8 @@ from registry.server.cli.console import (
     print_error,
 )
 
-#: The commands, in the order of `artifact-store --help`; each is the module of that name in this package.
+#: The commands, in the order of `artifact-store --help`; each is the module of that name in this package,
+#: with `_` for `-`.
 COMMANDS: tuple[str, ...] = (
     "serve",
     "push",
@@ -50,6 +51,7 @@ COMMANDS: tuple[str, ...] = (
     "locations",
     "tiers",
     "migrate",
+    "migrate-store",
     "doctor",
     "settings",
 )
@@ -100,7 +102,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 def load(name: str) -> Command:
     """The command of that name."""
-    return cast(Command, importlib.import_module(f"registry.server.cli.{name}"))
+    return cast(Command, importlib.import_module(f"registry.server.cli.{name.replace('-', '_')}"))
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:

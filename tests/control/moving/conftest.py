@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.control.moving import Place
+from registry.control.moving import Side
 from registry.control.sql.opening import migrate_database
 from registry.dataplane import open_local, open_memory
 from tests.control.servers import PostgresServer
@@ -15,13 +15,13 @@ from tests.control.world import World
 
 
 @pytest.fixture
-def source(world: World) -> Place:
+def source(world: World) -> Side:
     """Of the store that moves."""
-    return Place(world.database, world.dataplane, "the old store")
+    return Side(world.database, world.dataplane, "the old store")
 
 
 @pytest.fixture
-async def target(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+async def target(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Side]:
     """Empty, with the schema."""
     database: str | Path = tmp_path / "target.sqlite"
     if engine == "sqlite":
@@ -29,5 +29,5 @@ async def target(engine: str, request: pytest.FixtureRequest, tmp_path: Path) ->
         database = server.new_database()
     await migrate_database(database)
     dataplane = open_memory() if engine == "sqlite" else open_local(tmp_path / "target")
-    yield Place(database, dataplane, "the new store")
+    yield Side(database, dataplane, "the new store")
     await dataplane.close()

@@ -6,7 +6,7 @@ import pytest
 
 from registry.contract.errors import ErrorKind, StoreError
 from registry.control import open_store
-from registry.control.moving import Care, Moved, Place, begin
+from registry.control.moving import Care, Moved, Side, begin
 from registry.control.sql import followers, operational, tables
 from tests.control.moving import story
 from tests.control.world import ALICE, DEMO, FakeClock, World, open_world
@@ -14,7 +14,7 @@ from tests.control.world import ALICE, DEMO, FakeClock, World, open_world
 CARE = Care(patience=1.0)
 
 
-async def move(world: World, source: Place, target: Place, *, switch: bool = True) -> Moved:
+async def move(world: World, source: Side, target: Side, *, switch: bool = True) -> Moved:
     mover = await begin(world.store.core, source, target, care=CARE)
     assert await mover.fill()
     assert await mover.compare(), mover.done.differing
@@ -23,7 +23,7 @@ async def move(world: World, source: Place, target: Place, *, switch: bool = Tru
     return mover.done
 
 
-async def test_everything_is_there_and_means_the_same(world: World, source: Place, target: Place) -> None:
+async def test_everything_is_there_and_means_the_same(world: World, source: Side, target: Side) -> None:
     await story.tell(world)
     before, views = await story.answers(world.session), await world.fingerprints()
     done = await move(world, source, target)
@@ -40,7 +40,7 @@ async def test_everything_is_there_and_means_the_same(world: World, source: Plac
 
 
 async def test_the_store_that_was_left_takes_no_writes_and_says_where_it_went(
-    world: World, source: Place, target: Place
+    world: World, source: Side, target: Side
 ) -> None:
     await world.push_image("v1")
     await move(world, source, target)
@@ -52,7 +52,7 @@ async def test_the_store_that_was_left_takes_no_writes_and_says_where_it_went(
         await open_store(world.dataplane, world.database)
 
 
-async def test_nobody_uses_a_store_that_is_being_filled(world: World, source: Place, target: Place) -> None:
+async def test_nobody_uses_a_store_that_is_being_filled(world: World, source: Side, target: Side) -> None:
     await world.push_image("v1")
     running = await open_store(target.dataplane, target.database)
     await move(world, source, target, switch=False)
