@@ -256,6 +256,31 @@ def _domains(settings: Settings) -> str:
     return f"{len(domains)}: {', '.join(sorted(domains))}" if len(domains) > 1 else "one for all"
 
 
+def _jurisdictions(settings: Settings) -> str:
+    """Whether bytes of domains that name jurisdictions arrive, and lie, where they may."""
+    from registry.control.sql.inspection import places_of_domains
+    from registry.control.tiers.places import Places
+    from registry.server.placement import start_trouble
+    from registry.server.storage_settings import primary_of, secondary_of
+    from registry.server.tiering import placement_of
+
+    placement = placement_of(settings)
+    if not placement.restricts:
+        return "no domain names any"
+    primary = primary_of(settings.storage)
+    if (trouble := start_trouble(settings, primary)) is not None:
+        raise TroubleError(trouble)
+    places = Places((primary, *(secondary_of(rule).place for rule in settings.locations)))
+    outside = [
+        refusal
+        for domain, location in asyncio.run(places_of_domains(database_of(settings)))
+        if (refusal := placement.refusal(domain, places.find(location))) is not None
+    ]
+    if outside:
+        raise NoticeError(f"bytes lie outside already: {'; '.join(outside)}; `fsck` says how many")
+    return f"held to by {len(placement.jurisdictions)} of the domains"
+
+
 def _keys(settings: Settings) -> str:
     """Whether sealed domains can be read, and whether settings and store agree on which they are."""
     from registry.control.sql.inspection import domains_with_content
@@ -384,6 +409,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "database": doctor_database.schema,
     "server": doctor_database.server,
     "domains": _domains,
+    "jurisdictions": _jurisdictions,
     "keys": _keys,
     "events": _events,
     "recovery": _recovery,

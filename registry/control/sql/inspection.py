@@ -20,6 +20,10 @@ from registry.control.sql.faults import translate
 _REPOSITORIES = "SELECT name, domain FROM repositories ORDER BY name"
 _HEAD = "SELECT seq FROM ledger_head"
 _DOMAINS = "SELECT DISTINCT domain FROM blobs"
+_PLACES = """
+SELECT DISTINCT b.domain, l.location FROM storage_locations l JOIN blobs b ON b.id = l.blob_id
+WHERE b.state <> 'erased' ORDER BY b.domain, l.location
+"""
 
 
 async def schema_of(where: str | Path) -> tuple[str | None, str]:
@@ -59,6 +63,11 @@ async def last_event(where: str | Path) -> int:
     """How many events the ledger has; 0 where there is no schema yet. Raises as `schema_of`."""
     found = await _rows(where, _HEAD)
     return int(found[0][0]) if found else 0
+
+
+async def places_of_domains(where: str | Path) -> list[tuple[DomainId, str]]:
+    """Which locations hold something of which domain. Raises as `schema_of`."""
+    return [(DomainId(row[0]), row[1]) for row in await _rows(where, _PLACES)]
 
 
 async def _rows(where: str | Path, statement: str) -> list[tuple[Any, ...]]:

@@ -43,7 +43,8 @@ async def ask(core: Core, actor: str, domain: DomainId, address: Digest) -> Rest
 async def learn(core: Core, actor: str, domain: DomainId, address: Digest) -> bool:
     """Write down what the places say of content where the ledger says something else; whether it did.
 
-    A location that holds it no more is released only where another that the ledger knows still has it.
+    A location that holds it no more is released only where another one has it. Others than the ledger knows
+    are told only where it knows none that has it, as in a store that was copied to one place.
     Raises CONTENT_UNKNOWN, UNAVAILABLE.
     """
     said = await core.dataplane.locations(domain, address)
@@ -66,11 +67,14 @@ def _news(
     domain: DomainId, address: Digest, held: tuple[Holding, ...], found: dict[str, Location]
 ) -> list[LocationChanged | LocationReleased]:
     news: list[LocationChanged | LocationReleased] = []
+    if not any(one.location in found for one in held):
+        for name, location in found.items():
+            asked = None if location.restore_status is None else location.restore_status.value
+            news.append(LocationChanged(domain, address, name, location.tier.value, asked))
     for one in held:
         now = found.get(one.location)
         if now is None:
-            if any(other.location in found for other in held):
-                news.append(LocationReleased(domain, address, one.location))
+            news.append(LocationReleased(domain, address, one.location))
             continue
         if one.location == PRIMARY and one.restore_status is None and {one.tier, now.tier.value} <= AT_HAND:
             continue  # which of the two it is, is a matter of the settings alone

@@ -37,6 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="FOLDER", type=Path, help="where the copy goes; made when it is not there"
     )
+    parser.add_argument(
+        "--jurisdiction",
+        metavar="NAME",
+        help="whose law FOLDER stands under; needed where a domain names jurisdictions",
+    )
     add_quiet(parser)
 
 
@@ -52,6 +57,7 @@ async def _run(args: argparse.Namespace) -> int:
     from registry.server.backup_target import TargetError, open_target
     from registry.server.folder import FolderBusyError, FolderUnusableError, database_in
     from registry.server.offline import open_stored
+    from registry.server.placement import refusal_of
 
     settings = existing(args)
     if settings.database.url is not None:
@@ -59,6 +65,9 @@ async def _run(args: argparse.Namespace) -> int:
             "the ledger is in PostgreSQL (database.url): back that database up with its own tools, such as "
             "pg_dump, and after it the bucket or the data folder that has the content"
         )
+    refusal = refusal_of(settings, str(args.folder), args.jurisdiction)
+    if refusal is not None:
+        raise CommandError(f"{refusal}: say with --jurisdiction where it is, or name another folder")
     show = show_count(quiet=args.quiet or args.json)
 
     def progress(done: BackedUp) -> None:
