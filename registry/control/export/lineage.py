@@ -49,11 +49,12 @@ async def stranger(core: Core) -> str | None:
     """Why the export in storage is not of this ledger's past, None when it may well be. One read."""
     if core.export is None:
         return None
-    known = Exported.of(await load(core, WORK))
-    if known.fault:
-        return known.fault
     try:
+        # First: who exports writes the checkpoint and then the note of it.
         stored = await reading.checkpoint(core.export.archive)
+        known = Exported.of(await load(core, WORK))
+        if known.fault:
+            return known.fault
         if stored is not None:
             await require_ours(core, stored.checkpoint)
             if known.size < stored.checkpoint.size:

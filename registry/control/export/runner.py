@@ -7,6 +7,7 @@ twice a second and not at each commit: what is due after seconds need not be wok
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import time
@@ -64,14 +65,15 @@ async def finish(core: Core, export: Export) -> None:
                     await exporter.open()
                     await exporter.advance(await core.database.head())
     except (StoreError, TimeoutError) as error:
-        _LOG.warning("the last events are exported after the next start: %s", error)
+        if not isinstance(error, StoreError) or error.kind is not ErrorKind.UNAVAILABLE:
+            _LOG.warning("the last events are exported after the next start: %s", error)
 
 
 async def _turn(core: Core, export: Export) -> None:
     """Look whether something is to be done, and when there is, do all of it."""
-    look = await core.database.fetch_one(exporting.HEAD_AND_LEASE, {"work": WORK})
-    head, held_until = (look[0], look[1]) if look else (0, 0)
-    known = Exported.of(await load(core, WORK))
+    look = await core.database.fetch_one(exporting.LOOK, {"work": WORK})
+    head, held_until, state = look if look else (0, 0, None)
+    known = Exported.of(json.loads(state) if state else {})
     if held_until <= core.clock.now() and (head > known.size or known.fault):
         async with hold(core, WORK, lease=_LEASE) as work:
             exporter = Exporter(work, export, _LEASE_SECONDS)
