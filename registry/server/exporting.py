@@ -67,13 +67,18 @@ def gauges_of(found: ExportStatus) -> dict[str, tuple[str, float]]:
 async def describe(settings: Settings) -> str:
     """What is safe now, for `doctor`. Raises StoreError for storage that does not answer or holds no log."""
     archive = archive_of(settings)
+    head = await last_event(database_of(settings))
     try:
         stored = await checkpoint(archive)
+    except StoreError as error:
+        # Before its first start a store is nowhere. What else may be wrong with storage is told beside this.
+        if head or error.kind is not ErrorKind.INTERNAL:
+            raise
+        stored = None
     finally:
         await archive.close()
     if stored is None:
         return "nothing was exported yet; a server begins with its first event"
-    head = await last_event(database_of(settings))
     said = f"{stored.checkpoint.size} of {head} events are in storage, signed by {_signed_by(stored)}"
     if head < stored.checkpoint.size:
         raise StoreError(

@@ -53,11 +53,11 @@ def test_every_setting_is_one() -> None:
     variables = {option.variable for option in options()}
     found = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", TEXT))
     assert {name.removesuffix("_FILE") for name in found} <= variables | {PREFIX}
-    assert set(re.findall(r"\[\[([a-z]+)\]\]", TEXT)) <= TABLES | {"location", "webhook"}
+    assert set(re.findall(r"\[\[([a-z]+)\]\]", TEXT)) <= {*TABLES, "location", "tier", "webhook"}
 
 
 def test_every_command_is_one() -> None:
-    named = set(re.findall(r"`artifact-store ([a-z-]+)", TEXT))
+    named = set(re.findall(r"`artifact-store\s+([a-z-]+)", TEXT))
     assert named
     assert named <= set(COMMANDS)
 

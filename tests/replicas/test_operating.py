@@ -43,6 +43,20 @@ def test_doctor_looks_at_the_database_server_instead_of_the_disk(three: Cluster)
     assert done.returncode == 1
 
 
+def test_doctor_finds_nothing_wrong_with_a_store_that_is_not_made_yet(three: Cluster) -> None:
+    three.postgres.execute("CREATE DATABASE fresh")
+    fresh = {
+        "ARTIFACT_STORE_DATABASE_URL": three.postgres.url("fresh"),
+        "ARTIFACT_STORE_STORAGE_URL": f"s3://{three.bucket.bucket}/fresh/?endpoint={three.bucket.endpoint}",
+    }
+    for _ in ("before the schema is made", "after"):
+        settings = {**three.replicas[0].settings, **fresh}
+        done = run("doctor", "--listen", "127.0.0.1:0", "--json", "--data", "/nowhere", **settings)
+        troubles = [each for each in json.loads(done.stdout)["findings"] if each["state"] == "trouble"]
+        assert {each["name"] for each in troubles} == {"server"}, troubles
+        assert run("migrate", "--data", "/nowhere", **settings).returncode == 0
+
+
 def test_commands_that_work_beside_replicas(three: Cluster) -> None:
     for arguments in (["gc", "--dry-run"], ["fsck"], ["migrate"]):
         done = ask(three, *arguments)
