@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from sigstore._internal.rekor.checkpoint import SignedCheckpoint
 
 from registry.contract.tlog import ed25519, note
 from registry.contract.tlog.note import Checkpoint, NoteError
@@ -49,6 +50,15 @@ def test_what_is_written_is_read_and_verified() -> None:
     signed = note.read(data)
     assert signed.checkpoint == HEAD
     note.verify(signed, ed25519.verifier(str(KEY.public)))
+
+
+def test_another_implementation_reads_what_is_written() -> None:
+    read = SignedCheckpoint.from_text(note.write(HEAD, KEY).decode())
+    assert (read.checkpoint.origin, read.checkpoint.log_size) == (HEAD.origin, HEAD.size)
+    assert read.checkpoint.log_hash == HEAD.root.hex()
+    (signature,) = read.signed_note.signatures
+    assert (signature.name, signature.sig_hash) == (KEY.name, KEY.key_id)
+    assert KEY.public.verifies(HEAD.text.encode(), base64.b64decode(signature.signature))
 
 
 def test_another_key_and_another_text_are_refused() -> None:
