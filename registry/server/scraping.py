@@ -50,7 +50,7 @@ class Scrape:
             told, answers = await self._ask_store(), 1
         except StoreError:
             told, answers = _Told(), 0
-        gauges = {**told.gauges, "store_answers": ("1 where the store said how it is, else 0", answers)}
+        gauges = {**told.gauges, "answers": ("1 where the store said how it is, else 0", answers)}
         if self._folder is not None:
             disk = os.statvfs(self._folder)
             gauges |= {

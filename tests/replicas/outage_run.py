@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import time
 
 import httpx
@@ -12,7 +13,7 @@ import httpx
 from tests.faults.history import History
 from tests.replicas.load import Figures, Load
 from tests.replicas.outages import LEASE, Outage, Wired
-from tests.server.program import run
+from tests.server.program import command, environment
 from tests.sinks.nats_server import stored
 
 #: Requests answered before an outage begins.
@@ -57,7 +58,14 @@ def run_outage(wired: Wired, outage: Outage, seconds: float, seed: int) -> Figur
 def check(wired: Wired) -> int:
     """In the end every byte is read, and the broker has every event once and in order. How many those are."""
     it = wired.it
-    done = run("fsck", "--json", **it.replicas[0].settings)
+    done = subprocess.run(
+        command("fsck", "--json"),
+        env=environment(**it.replicas[0].settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["faults"] == []
     head = int(it.postgres.execute("SELECT seq FROM ledger_head", "store"))

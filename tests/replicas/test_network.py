@@ -102,13 +102,13 @@ def test_a_cut_to_the_database_is_said_in_time_and_heals(three: Cluster, remote:
             told_in_time(lambda: client.get("/v2/network/tags/list"))
             assert client.get("/readyz").status_code == 503
             assert client.get("/healthz").status_code == 200
-            assert "\nartifact_store_store_answers 0.0" in client.get("/metrics").text
+            assert "\nartifact_store_answers 0.0" in client.get("/metrics").text
             for number in range(5):
                 assert push(others, b"meanwhile %d" % number).status_code == 201
             # Longer than both sides' TCP waits for the other.
             time.sleep(max(0.0, begun + 12 - time.monotonic()))
         remote.replica.await_ready(15)
         assert push(client, b"after").status_code == 201
-        assert "\nartifact_store_store_answers 1.0" in client.get("/metrics").text
+        assert "\nartifact_store_answers 1.0" in client.get("/metrics").text
         assert others.get(f"/v2/network/blobs/{digest_of(b'after')}").content == b"after"
     assert "Traceback" not in remote.replica.log()
