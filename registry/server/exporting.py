@@ -13,8 +13,8 @@ from pathlib import Path
 
 from registry.contract.archive import Archive
 from registry.contract.errors import ErrorKind, StoreError
-from registry.contract.tlog.note import SignedCheckpoint
 from registry.control.export import Export
+from registry.control.export.exporter import VERIFIER
 from registry.control.export.reading import checkpoint
 from registry.control.export.state import ExportStatus
 from registry.control.sql.inspection import last_event
@@ -70,6 +70,7 @@ async def describe(settings: Settings) -> str:
     head = await last_event(database_of(settings))
     try:
         stored = await checkpoint(archive)
+        key = (await archive.get(VERIFIER) or b"").decode("utf-8", "replace").strip()
     except StoreError as error:
         # Before its first start a store is nowhere. What else may be wrong with storage is told beside this.
         if head or error.kind is not ErrorKind.INTERNAL:
@@ -79,17 +80,13 @@ async def describe(settings: Settings) -> str:
         await archive.close()
     if stored is None:
         return "nothing was exported yet; a server begins with its first event"
-    said = f"{stored.checkpoint.size} of {head} events are in storage, signed by {_signed_by(stored)}"
+    said = f"{stored.checkpoint.size} of {head} events are in storage, signed by {key}"
     if head < stored.checkpoint.size:
         raise StoreError(
             ErrorKind.CONFLICT,
             f"{said}: the database is new or older than the storage; `artifact-store recover` rebuilds it",
         )
     return said
-
-
-def _signed_by(stored: SignedCheckpoint) -> str:
-    return ", ".join(f"{one.name}+{one.key_id.hex()}" for one in stored.signatures)
 
 
 def _read_or_make(path: Path) -> str:

@@ -9,7 +9,7 @@ from registry.contract.tlog import tiles
 from registry.contract.tlog.merkle import WIDTH
 from registry.contract.tlog.tiles import CHECKPOINT, TILES, Place, place_of
 from registry.control.export import reading
-from registry.control.export.exporter import FOLLOWERS
+from registry.control.export.exporter import FOLLOWERS, VERIFIER
 
 
 async def duplicate(source: Archive, target: Archive, checkpoint: bytes) -> int:
@@ -28,8 +28,9 @@ async def duplicate(source: Archive, target: Archive, checkpoint: bytes) -> int:
         old = place_of(name)
         if old is not None and old.width < WIDTH and Place(old.level, old.index).end <= size:
             await target.delete(name)  # of an earlier copy, full by now
-    if (places := await source.get(FOLLOWERS)) is not None:
-        await target.replace(FOLLOWERS, places)
+    for name in (FOLLOWERS, VERIFIER):
+        if (data := await source.get(name)) is not None:
+            await target.replace(name, data)
     await target.replace(CHECKPOINT, checkpoint)
     return copied
 

@@ -28,6 +28,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Followers' places, an object that is replaced: they are no part of the ledger.
 FOLLOWERS = "followers.json"
+#: The public key that signs, for who wants to note it down. Nothing trusts it.
+VERIFIER = "verifier"
 #: Bundles from one checkpoint to the next while there is much to catch up with.
 _STRIDE = 64
 #: Deletions on their way at once.
@@ -48,6 +50,8 @@ class Exporter:
         self._known = Exported()
         #: The bytes of the checkpoint as it was last seen.
         self._stored: bytes | None = None
+        #: Ids of the keys that have signed it.
+        self._signed_by: set[bytes] = set()
         #: Names of partial tiles that are written already.
         self._written: set[str] = set()
         self._followers: bytes | None = None
@@ -67,7 +71,9 @@ class Exporter:
                 _LOG.warning("the storage has no checkpoint any more: all of the ledger is exported anew")
             self._tree = Tree()
             return
-        stored = reading.parsed(self._stored).checkpoint
+        signed = reading.parsed(self._stored)
+        stored = signed.checkpoint
+        self._signed_by = {one.key_id for one in signed.signatures}
         self._tree = await lineage.grown(self._core, self._archive, stored, known)
         if known.size < stored.size or known.fault:
             await self._settle(known.size)
@@ -109,7 +115,10 @@ class Exporter:
         data = note.write(Checkpoint(signer.name, tree.size, tree.root()), signer)
         if not self._work.proven_within(self._lease / 2):
             await self._work.prolong()  # whoever slept through its lease writes no checkpoint
+        if signer.key_id not in self._signed_by:
+            await self._archive.replace(VERIFIER, f"{signer.public}\n".encode())
         await self._archive.replace(CHECKPOINT, data)
+        self._signed_by = {signer.key_id}
         before, self._stored, self._tree = self.size, data, tree
         await self._save_followers()
         await self._settle(before)

@@ -14,6 +14,7 @@ from registry.contract.tlog.merkle import leaf_hash, tree_hash
 from registry.contract.tlog.tiles import CHECKPOINT, Place
 from registry.control.export import Export, reading
 from registry.control.export.examining import examine, read_bundles
+from registry.control.export.exporter import VERIFIER
 from registry.control.export.runner import run
 from registry.control.export.state import WORK, status
 from registry.control.work import load
@@ -46,6 +47,7 @@ async def test_the_ledger_is_in_storage_as_a_tiled_log(exported: World, archive:
     names = set(await objects(archive))
     assert names == {
         CHECKPOINT,
+        VERIFIER,
         *(place.name for place in tiles.all_tiles(600)),
         *(place.name for place in tiles.bundles(600)),
     }
@@ -84,6 +86,7 @@ async def test_the_checkpoint_is_signed_by_one_key_that_stays(exported: World, a
     signed = await reading.checkpoint(archive)
     assert signed is not None
     note.verify(signed, ed25519.signer(key, signed.checkpoint.origin).public)
+    note.verify(signed, ed25519.verifier((await archive.get(VERIFIER) or b"").decode()))
     assert signed.checkpoint.origin.startswith("artifact-store.dev/ledger/")
 
 
