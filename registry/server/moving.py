@@ -141,12 +141,15 @@ def locked(source: End, target: End) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_bytes(end: End) -> AsyncIterator[DataPlane]:
-    """The data plane of a side. Raises StoreError, OSError."""
+async def open_bytes(target: End) -> AsyncIterator[DataPlane]:
+    """The target's data plane. Raises StoreError, OSError; also where its rules forbid what arrives."""
+    from registry.control.tiers.places import Places
     from registry.server.storage import open_dataplane
+    from registry.server.tiering import placement_of
 
-    opened = await open_dataplane(end.settings)
+    opened = await open_dataplane(target.settings)
     try:
+        placement_of(target.settings).check_arrivals(Places(opened.places()))
         yield opened
     finally:
         await opened.close()

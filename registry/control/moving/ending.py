@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
 
 from registry.contract.errors import ErrorKind, StoreError
-from registry.control.moving.mover import Side
 from registry.control.sql import adopting, closing
 from registry.control.sql.closing import Move, Part
 from registry.control.sql.opening import open_offline
 from registry.control.sql.standstill import standstill
 
 
-async def reason_of(place: Side) -> Move | None:
+class Named(Protocol):
+    """A store by its database, and what people know it by."""
+
+    @property
+    def database(self) -> str | Path: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+async def reason_of(place: Named) -> Move | None:
     """Why nobody may write to a store; None where everybody may. Its schema must be there."""
     async with open_offline(place.database) as offline:
         return await offline.run(closing.reason)
 
 
-async def complete(source: Side, target: Side) -> None:
+async def complete(source: Named, target: Named) -> None:
     """Open the target of a move whose source is closed: the process that moved it ended just before.
 
     Idempotent. Raises CONFLICT when they are not the two stores of one move.
@@ -35,7 +46,7 @@ async def complete(source: Side, target: Side) -> None:
         await there.run(closing.reopen)
 
 
-async def take_back(source: Side, target: Side) -> None:
+async def take_back(source: Named, target: Named) -> None:
     """Let the source be the store again, and close the target to be filled further.
 
     Raises CONFLICT when the target has events that the source has not: those would be lost.
@@ -54,7 +65,7 @@ async def take_back(source: Side, target: Side) -> None:
         await here.run(closing.reopen)
 
 
-async def _left(source: Side) -> Move:
+async def _left(source: Named) -> Move:
     """The move by which the source was left."""
     found = await reason_of(source)
     if found is None or found.part is not Part.SOURCE:
@@ -62,12 +73,12 @@ async def _left(source: Side) -> Move:
     return found
 
 
-async def _head(place: Side) -> int:
+async def _head(place: Named) -> int:
     async with open_offline(place.database) as offline:
         return (await offline.run(adopting.head))[0]
 
 
-def _check_ends(here: int, there: int, source: Side, target: Side, written: bool) -> None:
+def _check_ends(here: int, there: int, source: Named, target: Named, written: bool) -> None:
     if there > here:
         raise StoreError(
             ErrorKind.CONFLICT,
@@ -78,5 +89,5 @@ def _check_ends(here: int, there: int, source: Side, target: Side, written: bool
         raise _strangers(source, target)
 
 
-def _strangers(source: Side, target: Side) -> StoreError:
+def _strangers(source: Named, target: Named) -> StoreError:
     return StoreError(ErrorKind.CONFLICT, f"{source.name} has not moved to {target.name} but elsewhere")

@@ -17,7 +17,7 @@ from registry.server.cli.console import (
 from registry.server.cli.stored import show_count
 
 if TYPE_CHECKING:
-    from registry.control.moving import Moved, Side
+    from registry.control.moving import Moved
     from registry.server.moving import End
 
 HELP = """\
@@ -81,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from registry.control.moving import Side, reason_of
+    from registry.control.moving import reason_of
     from registry.control.sql.closing import Part, refused
     from registry.control.sql.opening import migrate_database
     from registry.server.folder import FolderBusyError, FolderUnusableError
-    from registry.server.moving import MoveError, check_apart, check_sealed, locked, open_bytes, read_end
+    from registry.server.moving import MoveError, check_apart, check_sealed, locked, read_end
     from registry.server.settings import PREFIX, environment
     from registry.server.settings_parsing import SettingsError
 
@@ -99,28 +99,24 @@ async def _run(args: argparse.Namespace) -> int:
         with locked(source, target):
             for end in (source, target):
                 await migrate_database(end.database)
-            async with open_bytes(source) as bytes_here, open_bytes(target) as bytes_there:
-                here = Side(source.database, bytes_here, source.name)
-                there = Side(target.database, bytes_there, target.name)
-                moved = await reason_of(here)
-                if args.undo:
-                    return await _undo(args, here, there)
-                if moved is not None and moved.part is Part.SOURCE and args.switch:
-                    return await _complete(args, here, there)
-                if moved is not None:
-                    raise CommandError(refused(moved).message)
-                return await _move(args, source, target, here, there)
+            moved = await reason_of(source)
+            if args.undo:
+                return await _undo(args, source, target)
+            if moved is not None and moved.part is Part.SOURCE and args.switch:
+                return await _complete(args, source, target)
+            if moved is not None:
+                raise CommandError(refused(moved).message)
+            return await _move(args, source, target)
     except (MoveError, SettingsError, FolderBusyError, FolderUnusableError, ValueError) as error:
         raise CommandError(str(error)) from None
 
 
-async def _move(args: argparse.Namespace, source: End, target: End, here: Side, there: Side) -> int:
+async def _move(args: argparse.Namespace, source: End, target: End) -> int:
     from functools import partial
 
-    from registry.control import open_store
-    from registry.control.moving import Care, begin
-    from registry.server.composition import limits_of, policies_of
-    from registry.server.moving import destroy, destroy_erased
+    from registry.control.moving import Care, Side, begin
+    from registry.server.moving import destroy, destroy_erased, open_bytes
+    from registry.server.offline import open_stored
     from registry.server.values import DURATION, SIZE
 
     care = Care(
@@ -134,38 +130,35 @@ async def _move(args: argparse.Namespace, source: End, target: End, here: Side, 
     def progress(done: Moved) -> None:
         show(f"{done.contents} objects, {in_bytes(done.bytes)}, {done.head} events there")
 
-    store = await open_store(
-        here.dataplane,
-        here.database,
-        limits=limits_of(source.settings),
-        policies=policies_of(source.settings),
-    )
-    try:
+    async with open_stored(source.settings) as opened, open_bytes(target) as bytes_there:
         mover = await begin(
-            store.core, here, there, care=care, destroy=partial(destroy, target), progress=progress
+            opened.store.core,
+            Side(source.database, opened.dataplane, source.name),
+            Side(target.database, bytes_there, target.name),
+            care=care,
+            destroy=partial(destroy, target),
+            progress=progress,
         )
         destroy_erased(source, target)
         near = await mover.fill()
         alike = near and await mover.compare()
         if alike and args.switch:
-            alike = await mover.switch()
-    finally:
-        await store.close()
+            await mover.switch()
     return _tell(args, mover.done, source.name, target.name, near=near)
 
 
-async def _complete(args: argparse.Namespace, here: Side, there: Side) -> int:
+async def _complete(args: argparse.Namespace, source: End, target: End) -> int:
     from registry.control.moving import complete
 
-    await complete(here, there)
-    return _told(args, {"ok": True, "switched": True}, f"the store is {there.name} now")
+    await complete(source, target)
+    return _told(args, {"ok": True, "switched": True}, f"the store is {target.name} now")
 
 
-async def _undo(args: argparse.Namespace, here: Side, there: Side) -> int:
+async def _undo(args: argparse.Namespace, source: End, target: End) -> int:
     from registry.control.moving import take_back
 
-    await take_back(here, there)
-    return _told(args, {"ok": True, "switched": False}, f"the store is {here.name} again")
+    await take_back(source, target)
+    return _told(args, {"ok": True, "switched": False}, f"the store is {source.name} again")
 
 
 def _tell(args: argparse.Namespace, done: Moved, source: str, target: str, *, near: bool) -> int:
