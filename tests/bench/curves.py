@@ -6,9 +6,9 @@ the S3 server where they are used, and the median and 99th percentile of the tim
 column of the tables is the cost at the largest size over that at the smallest.
 
 Rows are kept in FOLDER/rows.jsonl as they come, so that a run that was stopped goes on where it was; embedded
-stores stay in FOLDER too. Those on PostgreSQL and S3 are filled anew: with all rows, and with the bytes of
-those manifests that are read, since it is the database that could grow slow. Other programs on the machine
-disturb times much and CPU little.
+stores stay in FOLDER too. Those on PostgreSQL and S3 are filled anew: a thousand manifests through the
+ledger, the others as rows of the database (tests/bench/rows.py), since it is what could grow slow. Other
+programs on the machine disturb times much and CPU little.
 
 examples:
   python -m tests.bench.curves FOLDER --sizes 1000,10000
@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.asking import Connection
-from tests.bench.bulk import Ticker
 from tests.bench.engines import ENGINES, Engine
-from tests.bench.growth import Growth, grow
+from tests.bench.growth import Growth
 from tests.bench.operations import OPERATIONS, Operation, Place, prepare
 from tests.bench.processes import cpu_of, spent
 from tests.bench.readers import summarise
@@ -76,18 +75,12 @@ class Curve:
             key = {"engine": self._engine.name, "repositories": self._growth.repositories, "size": size}
             if all(self._rows.has(**key, operation=name) for name in (_START, *OPERATIONS)):
                 continue
-            if held < size:
-                only = None if self._engine.holds_all else self._read(sizes)
-                async with self._engine.opened() as store:
-                    await grow(store, self._growth, held, size, Ticker(), only)
-                self._engine.note(size)
-                held = size
-            await self._measure(key, Place(self._growth, size, f"{time.time_ns()}"))
-
-    def _read(self, sizes: Sequence[int]) -> set[int]:
-        """Manifests that some operation reads at some size."""
-        asked = range(self._requests + _WARM)
-        return {Place(self._growth, size, "").any(number) for size in sizes for number in asked}
+            if held > size:
+                raise ValueError(f"the store has {held} manifests by now: measure {size} in another folder")
+            readable = await self._engine.fill(self._growth, held, size)
+            held = size
+            self._engine.note(size)
+            await self._measure(key, Place(self._growth, readable, f"{time.time_ns()}"))
 
     async def _measure(self, key: dict[str, Any], place: Place) -> None:
         server = self._engine.server

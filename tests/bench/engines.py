@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
     ExitStack,
     asynccontextmanager,
@@ -17,7 +17,10 @@ from typing import Protocol
 from registry.contract.dataplane import DataPlane
 from registry.control import Store, open_store
 from registry.dataplane import S3Settings, open_local, open_s3
+from tests.bench.bulk import Ticker
+from tests.bench.growth import Growth, grow
 from tests.bench.processes import Roots
+from tests.bench.rows import multiply
 from tests.objectstore.asking import make_bucket
 from tests.objectstore.seaweed import SeaweedServer
 from tests.ports import free_ports
@@ -25,6 +28,8 @@ from tests.replicas.cluster import settings_of
 from tests.replicas.postgres import Postgres, embedded
 from tests.replicas.replica import Replica
 
+#: Manifests that come through the ledger where the others are rows only.
+_REAL = 1000
 #: No work beside the requests.
 _QUIET = {
     "ARTIFACT_STORE_CARE_COLLECT": "0",
@@ -42,9 +47,8 @@ class Engine(Protocol):
     @property
     def server(self) -> Replica: ...
 
-    @property
-    def holds_all(self) -> bool:
-        """Whether it is filled with the bytes of everything, and not only with those that are read."""
+    async def fill(self, growth: Growth, before: int, until: int) -> int:
+        """Add manifests `before` to `until` - 1. How many, from the first on, can be read."""
         ...
 
     def held(self) -> int:
@@ -59,16 +63,11 @@ class Engine(Protocol):
         """Processes that work for the server."""
         ...
 
-    def opened(self) -> AbstractAsyncContextManager[Store]:
-        """The store itself, to fill it."""
-        ...
-
 
 class Embedded:
     """SQLite and files, in a folder that stays."""
 
     name = "embedded"
-    holds_all = True
 
     def __init__(self, folder: Path) -> None:
         (port,) = free_ports(1)
@@ -85,17 +84,17 @@ class Embedded:
     def services(self) -> Roots:
         return {}
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Store]:
-        async with _opened(open_local(self._data), self._data / "ledger.sqlite") as store:
-            yield store
+    async def fill(self, growth: Growth, before: int, until: int) -> int:
+        if before < until:
+            async with _opened(open_local(self._data), self._data / "ledger.sqlite") as store:
+                await grow(store, growth, before, until, Ticker())
+        return until
 
 
 class Shared:
     """A database of a PostgreSQL server and a bucket of an S3 server."""
 
     name = "PostgreSQL + S3"
-    holds_all = False
 
     def __init__(
         self, folder: Path, database: str, postgres: Postgres, seaweed: SeaweedServer, bucket: S3Settings
@@ -114,17 +113,19 @@ class Shared:
         return self._held
 
     def note(self, size: int) -> None:
-        """Statistics are gathered too, as the server does by itself within a minute."""
         self._held = size
-        self._postgres.execute("VACUUM ANALYZE", self._database)
 
     def services(self) -> Roots:
         return {"postgresql": self._postgres.pid, "s3": self._seaweed.pid}
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Store]:
-        async with _opened(await open_s3(self._bucket), self._url) as store:
-            yield store
+    async def fill(self, growth: Growth, before: int, until: int) -> int:
+        if before < _REAL:
+            async with _opened(await open_s3(self._bucket), self._url) as store:
+                await grow(store, growth, before, min(until, _REAL), Ticker())
+        if until > _REAL:
+            start = max(before, _REAL)
+            await asyncio.to_thread(multiply, self._postgres, self._database, growth, start, until)
+        return min(until, _REAL)
 
 
 @asynccontextmanager
@@ -147,21 +148,24 @@ def embedded_engines(folder: Path, repositories: Sequence[int]) -> Iterator[Mapp
 
 @contextmanager
 def shared_engines(folder: Path, repositories: Sequence[int]) -> Iterator[Mapping[int, Engine]]:
-    """One database for each number of repositories; manifests have the same bytes in all, so one bucket does.
-
-    PostgreSQL syncs, as in production.
-    """
+    """One database for each number of repositories, over a prefix of its own. PostgreSQL syncs."""
     with ExitStack() as stack:
         place = folder / "seaweed"
+        shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True, exist_ok=True)
         seaweed = SeaweedServer(place)
         stack.callback(seaweed.close)
-        bucket = seaweed.settings("curves", stall=30)
-        asyncio.run(make_bucket(bucket))
+        asyncio.run(make_bucket(seaweed.settings("curves")))
         postgres = Postgres(embedded(), durable=True)
         stack.callback(postgres.close)
         yield {
-            count: Shared(folder / f"shared-{count}", f"grown_{count}", postgres, seaweed, bucket)
+            count: Shared(
+                folder / f"shared-{count}",
+                f"grown_{count}",
+                postgres,
+                seaweed,
+                seaweed.settings(f"curves-{count}", stall=30),
+            )
             for count in repositories
         }
 

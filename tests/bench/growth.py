@@ -8,11 +8,10 @@ too, up to some thousands, all of them about manifest 0.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from registry.contract.dataplane import DEFAULT_DOMAIN, Content
-from registry.contract.digest import Algorithm, Digest
 from registry.contract.manifest import OCI_MANIFEST, parse_manifest
 from registry.contract.names import Repository, Tag
 from registry.control import Store, recording
@@ -21,13 +20,14 @@ from registry.control.sql.transaction import Transaction
 from tests.bench.bulk import put_all
 from tests.bench.shape import EMPTY, Shape, batches, descriptor, document
 
-_LAYERS = 10
+#: Different layers of all manifests together.
+LAYERS = 10
 _GROUPS = 10
 _REFERRER_EVERY = 10
 _MOST_REFERRERS = 10_000
 _BATCH = 1000
 _ACTOR = "growth"
-_REFERRER_TYPE = "application/vnd.example.growth"
+REFERRER_TYPE = "application/vnd.example.growth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Growth:
 
     def layer(self, number: int) -> bytes:
         """One of ten layers of 1 KiB."""
-        return Shape(_LAYERS).blob(number % _LAYERS)
+        return Shape(LAYERS).blob(number % LAYERS)
 
     def group(self, number: int) -> str:
         """A label that a tenth of all manifests have, whichever repository they are in."""
-        return f"g{number * 7919 // _LAYERS % _GROUPS}"
+        return f"g{number * 7919 // LAYERS % _GROUPS}"
 
     def manifest(self, number: int) -> bytes:
         """Its bytes."""
@@ -59,7 +59,7 @@ class Growth:
 
     def referrer(self, number: int) -> bytes:
         """An artifact about manifest 0, in its repository."""
-        about = {"subject": descriptor(self.manifest(0), OCI_MANIFEST), "artifactType": _REFERRER_TYPE}
+        about = {"subject": descriptor(self.manifest(0), OCI_MANIFEST), "artifactType": REFERRER_TYPE}
         return document([], {"dev.example.referrer": str(number)}, about)
 
     @staticmethod
@@ -74,7 +74,6 @@ class _Item:
     data: bytes
     tags: tuple[Tag, ...]
     layers: tuple[bytes, ...]
-    with_bytes: bool
 
 
 async def grow(
@@ -83,35 +82,31 @@ async def grow(
     before: int,
     until: int,
     progress: Callable[[str, int], None],
-    only: Container[int] | None = None,
 ) -> None:
     """Add manifests `before` to `until` - 1 and their referrers. What is there already does no harm.
-
-    With `only`, rows are written of all and bytes of those manifests alone: enough for who reads no others.
 
     Bytes go through the data plane and rows through the ledger's mutations, many in one transaction; the
     bytes of one batch are stored while the rows of the one before are written.
     """
     loader = _Loader(store, growth)
     for numbers in batches(until - before, _BATCH):
-        items = (before + number for number in numbers)
-        await loader.add([_manifest(growth, number, only is None or number in only) for number in items])
+        await loader.add([_manifest(growth, before + number) for number in numbers])
         progress("manifests", before + numbers.stop)
     known = growth.referrers(before)
     for numbers in batches(growth.referrers(until) - known, _BATCH):
-        await loader.add([_referrer(growth, known + number, only is None) for number in numbers])
+        await loader.add([_referrer(growth, known + number) for number in numbers])
         progress("referrers", known + numbers.stop)
     await loader.written()
 
 
-def _manifest(growth: Growth, number: int, with_bytes: bool) -> _Item:
+def _manifest(growth: Growth, number: int) -> _Item:
     layers = (EMPTY, growth.layer(number))
     tags = (growth.tag(number),)
-    return _Item(growth.repository(number), growth.manifest(number), tags, layers, with_bytes)
+    return _Item(growth.repository(number), growth.manifest(number), tags, layers)
 
 
-def _referrer(growth: Growth, number: int, with_bytes: bool) -> _Item:
-    return _Item(growth.repository(0), growth.referrer(number), (), (EMPTY,), with_bytes)
+def _referrer(growth: Growth, number: int) -> _Item:
+    return _Item(growth.repository(0), growth.referrer(number), (), (EMPTY,))
 
 
 class _Loader:
@@ -127,8 +122,7 @@ class _Loader:
         core = self._core
         absent = sorted({layer for item in items for layer in item.layers} - self._layers.keys())
         self._layers |= zip(absent, await put_all(core.dataplane, absent), strict=True)
-        contents = [_content(item.data) for item in items]
-        await put_all(core.dataplane, [item.data for item in items if item.with_bytes])
+        contents = await put_all(core.dataplane, [item.data for item in items])
 
         def change(tx: Transaction) -> None:
             for item, content in zip(items, contents, strict=True):
@@ -148,8 +142,3 @@ class _Loader:
         """What was added is durable."""
         if self._writing is not None:
             await self._writing
-
-
-def _content(data: bytes) -> Content:
-    """What the data plane says of bytes."""
-    return Content(Digest.of(data, Algorithm.BLAKE3), Digest.of(data, Algorithm.SHA256), len(data))

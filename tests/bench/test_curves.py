@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from registry.contract.digest import Digest
+from registry.contract.model import Search
 from registry.control import Store, open_store
 from registry.control.fsck import fsck
 from registry.dataplane import open_memory
 from tests.bench import curves
 from tests.bench.growth import Growth, grow
 from tests.bench.operations import OPERATIONS
+from tests.bench.rows import multiply
 from tests.bench.shape import digest_of
+from tests.replicas.postgres import Postgres, embedded
 
 
 def _quiet(_what: str, _count: int) -> None:
@@ -73,3 +76,35 @@ def test_growth_is_the_last_size_over_the_first() -> None:
     rows = [{**common, "size": size, "server µs": cost} for size, cost in ((100, 50), (10, 40))]
     (row,) = curves.tables(rows)["e, 1 repositories: server µs"]
     assert row == {"": "push manifest", "10": 40, "100": 50, "growth": 1.25}
+
+
+@pytest.mark.slow
+async def test_rows_of_many_manifests_stand_beside_those_of_the_ledger(tmp_path: Path) -> None:
+    try:
+        postgres = Postgres(embedded())
+    except ImportError as error:
+        pytest.skip(f"PostgreSQL does not start here: {error}")
+    dataplane, growth = open_memory(), Growth(repositories=3)
+    try:
+        store = await open_store(dataplane, postgres.url())
+        try:
+            await _grown(store, growth, 20)
+            multiply(postgres, "store", growth, 20, 50)
+            session = store.for_principal(await store.principal("reader"))
+            tags = await session.manifests.tags(growth.repository(1), after=None, limit=100)
+            assert list(tags.items) == [growth.tag(number) for number in range(1, 50, 3)]
+            about = Digest.parse(digest_of(growth.manifest(0)))
+            referrers = await session.manifests.referrers(
+                growth.repository(0), about, artifact_type=None, after=None, limit=100
+            )
+            assert len(referrers.items) == growth.referrers(50)
+            listed = await session.packages.list(after=None, limit=100)
+            assert len(listed.items) == 50
+            one = Search(fields=(("label.dev.example.number", "49"),))
+            found = await session.packages.search(one, after=None, limit=10)
+            assert [item.version for item in found.items] == [growth.tag(49)]
+        finally:
+            await store.close()
+    finally:
+        postgres.close()
+        await dataplane.close()
