@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from registry.contract.errors import ErrorKind, StoreError
 from registry.control import open_store
 from registry.control.sql.faults import translate
 from registry.dataplane import open_local, open_memory
+from tests.control.servers import PostgresServer
 from tests.control.world import World, blake3, open_world
 
 
@@ -106,6 +107,24 @@ async def test_a_server_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(StoreError) as caught:
         await open_store(dataplane, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
     assert caught.value.kind is ErrorKind.UNAVAILABLE
+    await dataplane.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda url: url.replace("/store_", "/no_store_"), "no database of that name"),
+        (lambda url: url.replace("://postgres:", "://nobody:"), "refuses this user"),
+        (lambda url: f"{url}&sslmode=verify", "URL cannot be used: `sslmode` parameter must be one of"),
+    ],
+)
+async def test_what_an_administrator_has_to_mend_is_said(
+    postgres: PostgresServer, change: Callable[[str], str], said: str
+) -> None:
+    dataplane = open_memory()
+    with pytest.raises(StoreError, match=said) as caught:
+        await open_store(dataplane, change(postgres.new_database()))
+    assert caught.value.kind is ErrorKind.INTERNAL
     await dataplane.close()
 
 

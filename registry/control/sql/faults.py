@@ -36,6 +36,18 @@ _PASSING_POSTGRESQL = ("08", "40", "53", "57", "55P03", "25P03", "25P04", "25006
 #: closes the connection, if it does.
 _ENDING_POSTGRESQL = ("08", "57P", "25P03", "25P04", "25006")
 _DISK_FULL = "53100"
+
+#: What an administrator has to mend, and the server says in so many words.
+_REFUSALS = (
+    (
+        "28",
+        "the database server refuses this user or password: see database.url and the server's pg_hba.conf",
+    ),
+    ("3D000", "the database server has no database of that name: create it, or correct database.url"),
+    ("42501", "the database's user lacks a right there: let it own the database, or the schema public"),
+)
+#: Of the driver, before it asks the server anything.
+_MISCONFIGURED = "ClientConfigurationError"
 _DAMAGED_POSTGRESQL = ("XX001", "XX002")
 
 
@@ -48,9 +60,19 @@ def translate(error: BaseException) -> StoreError:
         return StoreError(kind, "the database's disk is full: nothing was changed")
     if kind is ErrorKind.UNAVAILABLE:
         return StoreError(kind, "the database does not answer; try again", detail={"retry_after": 1})
+    return StoreError(kind, _sentence(error))
+
+
+def _sentence(error: BaseException) -> str:
+    """About what does not go by itself."""
     if _is_damaged(_raw(error)):
-        return StoreError(kind, "the database is damaged: restore it from a backup")
-    return StoreError(kind, f"the database failed: {type(_cause(error)).__name__}")
+        return "the database is damaged: restore it from a backup"
+    cause = _cause(error)
+    if type(cause).__name__ == _MISCONFIGURED:
+        return f"the database's URL cannot be used: {str(cause).splitlines()[0]}"
+    state = _sqlstate(_raw(error)) or ""
+    refusal = next((text for begin, text in _REFUSALS if state.startswith(begin)), None)
+    return refusal or f"the database failed: {type(cause).__name__}"
 
 
 def loses_transaction(error: BaseException) -> bool:

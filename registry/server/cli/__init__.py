@@ -27,6 +27,7 @@ from registry.server.cli.console import (
     SETTINGS,
     CommandError,
     explain_os_error,
+    explain_store_error,
     print_error,
 )
 
@@ -162,7 +163,7 @@ def _run(args: argparse.Namespace) -> int:
         print_error(args.command, error.message, as_json=args.json)
         return error.code
     except StoreError as error:
-        print_error(args.command, error.message, as_json=args.json)
+        print_error(args.command, explain_store_error(error), as_json=args.json)
         return EXIT_CANNOT_RUN
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -7,6 +7,8 @@ import json
 import sys
 from typing import Any
 
+from registry.contract.errors import StoreError
+
 #: Done, and nothing found wrong.
 EXIT_OK = 0
 
@@ -41,6 +43,15 @@ def print_error(command: str, message: str, *, as_json: bool) -> None:
     sys.stderr.write(f"artifact-store {command}: {message}\n")
     if as_json:
         print_json({"error": message})
+
+
+def explain_store_error(error: StoreError) -> str:
+    """Its message, and what the system said of a connection, which clients of a server are not told."""
+    cause = error.__cause__
+    # A TimeoutError has nothing to say.
+    if isinstance(cause, OSError) and str(cause):
+        return f"{error.message} ({cause.strerror or cause})"
+    return error.message
 
 
 def explain_os_error(error: OSError) -> str:

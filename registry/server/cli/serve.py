@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from registry.contract.errors import StoreError
 from registry.server import listen, ownership
-from registry.server.cli.console import CommandError, explain_os_error, print_json
+from registry.server.cli.console import (
+    CommandError,
+    explain_os_error,
+    explain_store_error,
+    print_json,
+)
 from registry.server.cli.options import add_settings, load_settings
 from registry.server.folder import (
     FolderBusyError,
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     ) as error:
         raise CommandError(str(error)) from None
     except StoreError as error:
-        raise CommandError(error.message) from None
+        raise CommandError(explain_store_error(error)) from None
     except OSError as error:
         raise CommandError(explain(error)) from None
 
@@ -101,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 def explain(error: BaseException) -> str:
     """A sentence about what keeps a worker from serving."""
     if isinstance(error, StoreError):
-        return error.message
+        return explain_store_error(error)
     if isinstance(error, OSError):
         return explain_os_error(error)
     return "".join(traceback.format_exception(error)).rstrip()
