@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,15 +21,20 @@ from registry.dataplane.places.store import PlacedStore
 from registry.dataplane.sealing.keyring import KeyRing, nothing
 from registry.dataplane.settings import DataPlaneSettings
 
-#: Only copies and reads of what was moved pass here.
+#: Only copies and reads of what was moved pass here, so each place has less of both, the latter in bytes.
 _THREADS = 4
+_BUFFERS = 16 << 20
 
 
 def open_places(
     primary: Engine, others: Sequence[Secondary], settings: DataPlaneSettings, keys: KeyRing | None
 ) -> PlacedStore:
     """The store of the `primary` and the `others`, each opened when it is needed."""
-    lesser = replace(settings, threads=min(_THREADS, settings.threads))
+    lesser = replace(
+        settings,
+        threads=min(_THREADS, settings.threads),
+        buffer_budget=min(_BUFFERS, settings.buffer_budget),
+    )
     sites = [
         Site(other.place, partial(open_secondary, other, lesser, keys), seals=seals(other))
         for other in others
@@ -51,9 +57,10 @@ async def open_secondary(other: Secondary, settings: DataPlaneSettings, keys: Ke
         return await s3_engine(medium, settings, other.place, name)
     if isinstance(medium, FolderSettings):
         check_folder(medium.path, name)
-        return folder_engine(medium, settings, keys, other.place)
+        return await asyncio.to_thread(folder_engine, medium, settings, keys, other.place)
     check_folder(medium, name)
-    return local_engine(medium, settings, keys, other.place)
+    # In a thread: after a crash its index may have to be compared with packs.
+    return await asyncio.to_thread(local_engine, medium, settings, keys, other.place)
 
 
 async def prepare(other: Secondary) -> None:

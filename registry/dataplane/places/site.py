@@ -33,35 +33,40 @@ class Site:
         self.seals = seals
         self._open = open_engine
         self._clock = clock
-        self._opening = asyncio.Lock()
-        self._engine: Engine | None = None
+        self._opening: asyncio.Task[Engine] | None = None
         self._failed: tuple[float, str] | None = None
         self._closed = False
+        #: The engine once it is open.
+        self.present: Engine | None = None
         #: The permit that surely counts there, as far as this process has seen to it.
         self.admitted: str | None = None
 
     async def engine(self) -> Engine:
         """The engine. Raises UNAVAILABLE with the reason while it cannot be had."""
-        if self._engine is not None:
-            return self._engine
-        async with self._opening:
-            if self._engine is None:
-                self._engine = await self._opened()
-            return self._engine
-
-    async def _opened(self) -> Engine:
+        if self.present is not None:
+            return self.present
         if self._closed:
             raise StoreError(ErrorKind.UNAVAILABLE, "the store is closed")
         if self._failed is not None and self._clock() - self._failed[0] < RETRY_AFTER:
             raise self._away(self._failed[1])
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._opened())
+            self._opening.add_done_callback(_seen)
+        opening = self._opening
+        # Not by waiting for the task itself: whoever asked first may go, and the others still want it.
+        await asyncio.wait((opening,))
+        return opening.result()
+
+    async def _opened(self) -> Engine:
         try:
-            engine = await self._open()
+            self.present = await self._open()
         except (StoreError, OSError) as error:
             reason = error.message if isinstance(error, StoreError) else str(error)
             self._failed = self._clock(), reason
             raise self._away(reason) from error
-        self._failed = None
-        return engine
+        finally:
+            self._opening = None
+        return self.present
 
     def _away(self, reason: str) -> StoreError:
         return StoreError(
@@ -73,9 +78,10 @@ class Site:
     async def close(self) -> None:
         """Idempotent."""
         self._closed = True
-        async with self._opening:
-            if self._engine is not None:
-                await self._engine.close()
+        if self._opening is not None:
+            await asyncio.wait((self._opening,))
+        if self.present is not None:
+            await self.present.close()
 
 
 def opened(engine: Engine, *, seals: bool) -> Site:
@@ -84,4 +90,12 @@ def opened(engine: Engine, *, seals: bool) -> Site:
     async def give() -> Engine:
         return engine
 
-    return Site(engine.places()[0], give, seals=seals)
+    site = Site(engine.places()[0], give, seals=seals)
+    site.present = engine
+    return site
+
+
+def _seen(opening: asyncio.Task[Engine]) -> None:
+    """Nobody may have waited to the end to hear of it."""
+    if not opening.cancelled():
+        opening.exception()

@@ -221,8 +221,8 @@ class PlacedStore:
         return StorageUse(content, found.staged, found.free, objects, dead)
 
     async def dead(self, threshold: float | None = None) -> int:
-        found = await each(self._sites, lambda _, engine: engine.dead(threshold))
-        return sum(answer for answer in found if not isinstance(answer, StoreError))
+        """Of the places that are open: a scrape waits for no other."""
+        return sum([await site.present.dead(threshold) for site in self._sites if site.present is not None])
 
     async def faults(self) -> AsyncGenerator[str, None]:
         async with aclosing(self._engine.faults()) as found:

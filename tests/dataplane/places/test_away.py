@@ -43,11 +43,14 @@ class World:
     def __post_init__(self) -> None:
         self.now = 0.0
         self.opened = 0
+        self.ready = asyncio.Event()
+        self.ready.set()
         site = Site(_SHELF, self._open, seals=True, clock=lambda: self.now)
         self.store = PlacedStore(faulty_engine(self.primary, IMPATIENT), [site], nothing)
 
     async def _open(self) -> Engine:
         self.opened += 1
+        await self.ready.wait()
         if self.missing is not None:
             raise StoreError(ErrorKind.UNAVAILABLE, self.missing)
         return faulty_engine(self.shelf, IMPATIENT, _SHELF)
@@ -137,6 +140,21 @@ async def test_a_place_that_is_back_is_used_again(world: World) -> None:
     world.missing = None
     world.now += 60
     assert await world.store.copy(DEFAULT_DOMAIN, address, SHELF) == len(DATA)
+
+
+async def test_who_gives_up_waiting_for_a_place_takes_it_from_nobody(world: World) -> None:
+    address = (await world.store.put(DEFAULT_DOMAIN, DATA)).blake3
+    world.ready.clear()
+    first = asyncio.ensure_future(world.store.copy(DEFAULT_DOMAIN, address, SHELF))
+    second = asyncio.ensure_future(held_at(world.store, DEFAULT_DOMAIN, address))
+    await asyncio.sleep(0.01)
+    assert await world.store.dead() == 0  # a scrape waits for no place
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    world.ready.set()
+    assert await second == {"local"}
+    assert await world.store.copy(DEFAULT_DOMAIN, address, SHELF) == len(DATA)
+    assert world.opened == 1
 
 
 async def test_a_sick_primary_is_passed_over_where_another_place_has_the_bytes(world: World) -> None:
