@@ -94,10 +94,23 @@ class Proxy:
 
     def command(self, line: str) -> str:
         """Tell the running proxy something, such as `set server replicas/r1 state maint`."""
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(str(self._socket))
+        with self._connect() as asked:
             asked.sendall(line.encode() + b"\n")
             return b"".join(iter(lambda: asked.recv(65536), b"")).decode()
+
+    def _connect(self) -> socket.socket:
+        """A proxy that has just started listens here a moment later than it does to clients."""
+        until = time.monotonic() + 5
+        while True:
+            asked = socket.socket(socket.AF_UNIX)
+            try:
+                asked.connect(str(self._socket))
+                return asked
+            except (FileNotFoundError, ConnectionRefusedError):
+                asked.close()
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise
+            time.sleep(0.02)
 
     def up(self) -> set[str]:
         """The names of the replicas that it sends requests to."""
