@@ -70,6 +70,10 @@ def test_the_steps_give_a_server_that_its_health_check_finds_well(
     program = [shutil.which(image.entrypoint[0], path=environment["PATH"]) or "", *image.entrypoint[1:]]
     assert program[0].startswith(str(tmp_path))
 
+    # What replicas and event streams need is in the image.
+    drivers = "import asyncpg, aiobotocore, nats, confluent_kafka"
+    subprocess.run([Path(program[0]).with_name("python"), "-c", drivers], env=environment, check=True)
+
     # As the image is: every address, and nobody has said that a proxy stands in front.
     refused = subprocess.run(
         [*program, *image.command], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
