@@ -140,6 +140,15 @@ def locked(source: End, target: End) -> Iterator[None]:
         yield
 
 
+async def prepare_database(target: End) -> None:
+    """Make the schema where there is none. Raises StoreError where another program's is."""
+    from registry.control import SystemClock
+    from registry.control.sql.opening import open_database
+
+    database = await open_database(target.database, SystemClock())
+    await database.close()
+
+
 @asynccontextmanager
 async def open_bytes(target: End) -> AsyncIterator[DataPlane]:
     """The target's data plane. Raises StoreError, OSError; also where its rules forbid what arrives."""

@@ -120,8 +120,11 @@ class Pool:
 
 
 def open_async_engine(url: str) -> AsyncEngine:
-    """An engine for a tool, whose statements may take as long as they need. It keeps no connection."""
-    creator = partial(_connect, url, Patience().connect, {})
+    """An engine for a tool, whose statements may take as long as they need. It keeps no connection.
+
+    The server lets go of what a tool has locked when its machine has vanished.
+    """
+    creator = partial(_connect, url, Patience().connect, _SERVER_KEEPALIVE)
     engine = create_async_engine(_DIALECT, async_creator=creator, poolclass=NullPool)
     event.listen(engine.sync_engine, "connect", _keep_alive)
     return engine

@@ -83,9 +83,15 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.moving import reason_of
     from registry.control.sql.closing import Part, refused
-    from registry.control.sql.opening import migrate_database
     from registry.server.folder import FolderBusyError, FolderUnusableError
-    from registry.server.moving import MoveError, check_apart, check_sealed, locked, read_end
+    from registry.server.moving import (
+        MoveError,
+        check_apart,
+        check_sealed,
+        locked,
+        prepare_database,
+        read_end,
+    )
     from registry.server.settings import PREFIX, environment
     from registry.server.settings_parsing import SettingsError
 
@@ -97,8 +103,7 @@ async def _run(args: argparse.Namespace) -> int:
             raise CommandError(f"{source.name} holds no store: name the one that is to move")
         check_sealed(source, target)
         with locked(source, target):
-            for end in (source, target):
-                await migrate_database(end.database)
+            await prepare_database(target)
             moved = await reason_of(source)
             if args.undo:
                 return await _undo(args, source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from pathlib import Path
 
@@ -236,6 +237,17 @@ async def test_writers_wait_while_it_is_switched_and_none_is_lost(
     async with open_world(target.database, target.dataplane) as there:
         for data in pushed:
             assert await whole((await there.session.blobs.get(DEMO, sha256(data))).stream()) == data
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_it_takes_no_more_of_a_disk_than_it_was_granted(
+    world: World, source: Side, target: Side
+) -> None:
+    await world.push_image("v1", (BIG, BIG[1:]))
+    mover = await begun(world, source, target, Care(rate=len(BIG)))
+    begin_at = time.monotonic()
+    assert await mover.fill()
+    assert time.monotonic() - begin_at > 0.9
 
 
 @pytest.mark.slow
