@@ -23,6 +23,12 @@ def schema(settings: Settings) -> str:
     if found is None:
         return f"schema {needed} will be made with the first start"
     if found > needed:
+        url = settings.database.url
+        if url is not None and _is_good_for_us(url):
+            raise NoticeError(
+                f"schema {found} is newer than this program's {needed}, which works on it: an upgrade is "
+                "under way"
+            )
         raise TroubleError(
             f"schema {found} is newer than this program's {needed}: run a newer artifact-store"
         )
@@ -33,6 +39,12 @@ def schema(settings: Settings) -> str:
             )
         raise NoticeError(f"schema {found} will be migrated to {needed} with the next start; back up first")
     return f"answers, schema {found}"
+
+
+def _is_good_for_us(url: str) -> bool:
+    from registry.control.sql.server_state import is_good_for_us  # late: an embedded store does without it
+
+    return asyncio.run(is_good_for_us(url))
 
 
 def server(settings: Settings) -> str:

@@ -1,15 +1,20 @@
 """`artifact-store doctor` finds what is wrong, and nothing where nothing is."""
 
+import asyncio
 import json
 import os
 import socket
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from registry.control.sql import migrate
+from registry.control.sql.opening import open_offline
 from registry.server.doctor import examine
 from registry.server.folder import lock_exclusive
 from registry.server.settings import load
+from tests.control import servers
 from tests.server.program import run, serving
 
 
@@ -81,6 +86,27 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
 def test_a_database_server_that_is_not_there(tmp_path: Path) -> None:
     found = findings(tmp_path, database_url="postgresql+asyncpg://127.0.0.1:1/none")
     assert found["database"][0] == "trouble"
+
+
+def test_a_schema_of_a_later_release_is_trouble_unless_it_is_good_for_us(tmp_path: Path) -> None:
+    server = servers.start()
+    try:
+        url = server.new_database()
+        for oldest, expected in (("9999", "trouble"), (migrate.CURRENT, "notice")):
+            asyncio.run(_to_later_schema(url, oldest))
+            state, text = findings(tmp_path, database_url=url)["database"]
+            assert (state, "newer" in text) == (expected, True)
+    finally:
+        server.close()
+
+
+async def _to_later_schema(url: str, oldest: str) -> None:
+    async with open_offline(url) as offline:
+        for statement in (
+            "UPDATE alembic_version SET version_num = '9998'",
+            f"COMMENT ON TABLE alembic_version IS 'works with programs from schema {oldest} on'",
+        ):
+            await offline.run(lambda connection, words: connection.execute(text(words)), statement)
 
 
 def test_a_clock_that_was_set_back(tmp_path: Path) -> None:

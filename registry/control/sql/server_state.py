@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from registry.control.sql import migrate
 from registry.control.sql.opening import open_offline
 
 _STATE = text("""
@@ -28,6 +29,13 @@ class ServerState:
     connections: int
     ahead: float
     round_trip: float
+
+
+async def is_good_for_us(url: str) -> bool:
+    """Whether a schema newer than ours is one that this program works on (decision 71). Raises StoreError."""
+    async with open_offline(url) as offline:
+        oldest: str | None = await offline.run(migrate.oldest_of)
+    return oldest is not None and oldest <= migrate.CURRENT
 
 
 async def state_of(url: str) -> ServerState:
