@@ -44,9 +44,9 @@ test: $(DEV_STAMP) ## everything: check's steps, the pinned real clients, all te
 	$(BIN)/python -m conformance.clients.install
 	$(PYTEST) tests conformance -n auto --dist loadfile
 
-conformance: $(DEV_STAMP) ## suites and real clients against a server; writes the tables of conformance/README.md
+conformance: $(DEV_STAMP) ## suites and real clients against a server; writes the tables of conformance/README.md (REPLICAS=3)
 	$(BIN)/python -m conformance.clients.install
-	WRITE_TABLE=1 $(PYTEST) conformance
+	WRITE_TABLE=1 REPLICAS=$(or $(REPLICAS),0) $(PYTEST) conformance
 
 CYCLES ?= 300
 MINUTES ?= 10

@@ -11,10 +11,16 @@ from conformance.settings import from_environment
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The registry to try: ARTIFACT_STORE_URL, or the product, started for this run."""
-    url = from_environment().url
-    if url is not None:
-        yield Server(url.rstrip("/"))
+    """The registry to try: ARTIFACT_STORE_URL, or the product, started once or REPLICAS times."""
+    settings = from_environment()
+    if settings.url is not None:
+        yield Server(settings.url.rstrip("/"))
+        return
+    if settings.replicas:
+        from tests.replicas.cluster import cluster  # late: it needs the services of its tests
+
+        with cluster(tmp_path_factory.mktemp("replicas"), replicas=settings.replicas) as several:
+            yield Server(several.url, several.replicas[0].log_path)
         return
     with started(program(), tmp_path_factory.mktemp("server")) as ours:
         yield ours

@@ -18,6 +18,8 @@ class Settings:
     """`REQUIRE=all`: a client that is missing is a failure. Set in CI, where a skip would hide one."""
     write_table: bool
     """`WRITE_TABLE=1`: write the results in README.md anew; without it they must be what the run finds."""
+    replicas: int
+    """`REPLICAS=3`: start so many of the product behind a proxy instead of one."""
     big_mib: int
     """`BIG_MIB`: size of the big file. 64 is enough to need many chunks and cheap enough for every run."""
 
@@ -28,5 +30,6 @@ def from_environment() -> Settings:
         url=os.environ.get("ARTIFACT_STORE_URL") or None,
         require_all=os.environ.get("REQUIRE") == "all",
         write_table=os.environ.get("WRITE_TABLE") == "1",
+        replicas=int(os.environ.get("REPLICAS", "0")),
         big_mib=int(os.environ.get("BIG_MIB", "64")),
     )

@@ -41,6 +41,10 @@ class Replica:
         return self._folder.name
 
     @property
+    def log_path(self) -> Path:
+        return self._folder / "log"
+
+    @property
     def url(self) -> str:
         """Its own address, past the proxy."""
         return f"http://{self.host}:{self.port}"
@@ -72,7 +76,7 @@ class Replica:
     def spawn(self) -> None:
         """Start the process, and do not wait for it."""
         words = command("serve", "--data", str(self._folder / "data"), "--listen", f"{self.host}:{self.port}")
-        with (self._folder / "log").open("ab") as log:
+        with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._through, *words],
                 env=environment(**self.settings),
@@ -81,7 +85,7 @@ class Replica:
                 stderr=log,
             )
 
-    def await_ready(self, seconds: float = 60) -> None:
+    def await_ready(self, seconds: float = 150) -> None:
         """Wait until it can serve. Raises RuntimeError when it ends instead, or takes longer."""
         assert self._process is not None
         until = time.monotonic() + seconds
@@ -132,8 +136,7 @@ class Replica:
 
     def log(self) -> str:
         """What it has written over all its lives."""
-        path = self._folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def close(self) -> None:
         """End it at once, paused or not."""
