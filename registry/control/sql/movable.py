@@ -15,11 +15,18 @@ _PLACES = """
 SELECT blob_id, location, retrieval_tier, restore_status, restored_until FROM storage_locations
 WHERE blob_id BETWEEN :low AND :high ORDER BY blob_id, location
 """
+#: Content that views are made from: manifests, the canonical ones of packages, schemas.
+_VIEWED = """(
+    EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = b.id AND rb.as_manifest)
+    OR EXISTS (SELECT 1 FROM manifests m WHERE m.package_digest = b.content_address)
+    OR EXISTS (SELECT 1 FROM metadata_schemas s WHERE s.content_address = b.content_address))
+"""
+_VIEWED_BETWEEN = f"SELECT b.id FROM blobs b WHERE b.id BETWEEN :low AND :high AND {_VIEWED}"
 _FREE = f"""
 SELECT 1 FROM blobs b WHERE b.id = :blob_id AND {NOT_GONE} AND NOT EXISTS (
     SELECT 1 FROM content_leases l WHERE l.domain = b.domain AND l.content_address = b.content_address
     AND l.expires_at > :now)
-AND NOT EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.blob_id = b.id AND rb.as_manifest)
+AND NOT {_VIEWED}
 """
 _BY_DOMAIN = """
 SELECT b.domain, l.location, COUNT(*), SUM(b.size)
@@ -77,8 +84,13 @@ def places(connection: Connection, low: int, high: int) -> dict[int, tuple[Holdi
     return found
 
 
+def viewed(connection: Connection, low: int, high: int) -> set[int]:
+    """Contents with such ids that views are made from: a replay reads them, and so does every look-up."""
+    return {int(row[0]) for row in rows(connection, _VIEWED_BETWEEN, low=low, high=high)}
+
+
 def is_free(connection: Connection, blob_id: int, now: int) -> bool:
-    """Whether content is there, is nobody's manifest, and no push or draft is about to need it."""
+    """Whether content is there, no view is made from it, and no push or draft is about to need it."""
     return bool(rows(connection, _FREE, blob_id=blob_id, now=now))
 
 

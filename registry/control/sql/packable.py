@@ -14,8 +14,7 @@ from registry.contract.names import Repository
 from registry.control.sql.lookups import PRESENT
 
 _PAGE = text("""
-SELECT rb.blob_id, rb.repository_id, r.name, b.domain, b.content_address, b.size, b.state, b.created_at,
-    rb.as_manifest
+SELECT rb.blob_id, rb.repository_id, r.name, b.domain, b.content_address, b.size, b.state, b.created_at
 FROM repository_blobs rb
 JOIN blobs b ON b.id = rb.blob_id
 JOIN repositories r ON r.id = rb.repository_id
@@ -36,7 +35,6 @@ class Had:
     size: int
     present: bool
     created_at: int
-    as_manifest: bool
 
     @property
     def digest(self) -> Digest:
@@ -59,5 +57,4 @@ def _had(row: Sequence[Any]) -> Had:
         row[5],
         row[6] == PRESENT,
         row[7],
-        bool(row[8]),
     )

@@ -158,6 +158,12 @@ manifests = Table(
     UniqueConstraint("repository_id", "blob_id", name="manifests_by_blob"),
     Index("manifests_by_subject", "repository_id", "subject_digest", "id"),
     Index("manifests_by_repository", "repository_id", "id"),
+    Index(
+        "manifests_by_package",
+        "package_digest",
+        sqlite_where=text("package_digest IS NOT NULL"),
+        postgresql_where=text("package_digest IS NOT NULL"),
+    ),
 )
 
 #: What a manifest names: config, layers and child manifests. A layer is a file of the package:

@@ -1,6 +1,7 @@
 """What the rules would move: a look over all content in the order it arrived, by pages.
 
-Manifests stay: they are small, and every look-up, copy and rebuild needs them. So does what nobody has.
+What views are made from stays: manifests, the canonical ones of packages, schemas. They are small, and every
+look-up, copy and rebuild needs them. So does what nobody has.
 """
 
 from __future__ import annotations
@@ -55,7 +56,6 @@ class _Wish:
     had: Had
     facts: Facts
     to: str | None
-    is_manifest: bool
 
 
 async def look(core: Core, reached: int) -> AsyncIterator[Page]:
@@ -68,7 +68,7 @@ async def look(core: Core, reached: int) -> AsyncIterator[Page]:
     current: _Wish | None = None
     while True:
         found = await core.database.read(partial(_read, position=position))
-        page, held, read_at = found
+        page, held, read_at, viewed = found
         settled: list[_Wish] = []
         for had in page:
             if current is not None and current.had.blob_id == had.blob_id:
@@ -83,7 +83,7 @@ async def look(core: Core, reached: int) -> AsyncIterator[Page]:
         if page:
             position = (page[-1].blob_id, page[-1].repository_id)
         yield Page(
-            list(_candidates(core, settled, held)),
+            [one for one in _candidates(core, settled, held) if one.had.blob_id not in viewed],
             list(_retiered(core, settled, held)),
             position[0] if ends else position[0] - 1,
         )
@@ -93,17 +93,18 @@ async def look(core: Core, reached: int) -> AsyncIterator[Page]:
 
 def _read(
     connection: Connection, *, position: tuple[int, int]
-) -> tuple[list[Had], dict[int, tuple[Holding, ...]], dict[int, int]]:
+) -> tuple[list[Had], dict[int, tuple[Holding, ...]], dict[int, int], set[int]]:
     page = packable.following(connection, after=position, limit=_PAGE)
     low, high = position[0], page[-1].blob_id if page else position[0]
-    return page, movable.places(connection, low, high), content_reads.between(connection, low, high)
+    held = movable.places(connection, low, high)
+    return page, held, content_reads.between(connection, low, high), movable.viewed(connection, low, high)
 
 
 def _first(core: Core, had: Had, since: int, read_at: int) -> _Wish:
     """`since` reads are counted, and `read_at` is the last one; microseconds."""
     now, needed_at = core.clock.now(), max(had.created_at, read_at)
     facts = Facts(had.size, now - had.created_at, now - max(needed_at, since), now - needed_at)
-    return _Wish(had, facts, core.tiers.place_for(had.repository, facts), had.as_manifest)
+    return _Wish(had, facts, core.tiers.place_for(had.repository, facts))
 
 
 def _also(core: Core, wish: _Wish, had: Had) -> _Wish:
@@ -111,7 +112,7 @@ def _also(core: Core, wish: _Wish, had: Had) -> _Wish:
     to = wish.to
     if to is not None:
         to = most_reluctant((to, core.tiers.place_for(had.repository, wish.facts)), core.places.rank)
-    return replace(wish, to=to, is_manifest=wish.is_manifest or had.as_manifest)
+    return replace(wish, to=to)
 
 
 def _candidates(
@@ -119,7 +120,7 @@ def _candidates(
 ) -> Iterable[Candidate]:
     for wish in wishes:
         holdings = held.get(wish.had.blob_id, ())
-        if wish.to is None or wish.is_manifest or not wish.had.present:
+        if wish.to is None or not wish.had.present:
             continue
         if {holding.location for holding in holdings} != {wish.to}:
             refusal = core.placement.refusal(wish.had.domain, core.places.find(wish.to))

@@ -13,10 +13,11 @@ from functools import partial
 from registry.contract.dataplane import DomainId, RetrievalTier
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.contract.events import LocationChanged
+from registry.contract.events import LocationChanged, LocationReleased
 from registry.control.core import SECOND, SYSTEM, Core
 from registry.control.sql import content_reads, movable, releases, removals
-from registry.control.sql.lookups import AT_HAND, BlobRow
+from registry.control.sql.lookups import AT_HAND, MISSING, BlobRow
+from registry.control.sql.movable import Holding
 from registry.control.sql.releases import Release
 from registry.control.sql.transaction import Transaction
 from registry.control.tiers.places import PRIMARY
@@ -34,6 +35,8 @@ def record(tx: Transaction, blob: BlobRow) -> None:
     Raises ContentGoingError while they are being deleted there, or were and nobody has looked since.
     """
     held = movable.places(tx.connection, blob.id, blob.id).get(blob.id, ())
+    if blob.state == MISSING:
+        _forget_lost(tx, blob, held)
     if any(place.location == PRIMARY and place.tier in AT_HAND for place in held):
         return
     state = releases.state(tx.connection, blob.domain, blob.address, PRIMARY)
@@ -42,6 +45,23 @@ def record(tx: Transaction, blob: BlobRow) -> None:
     releases.take_back(tx.connection, blob.domain, blob.address, PRIMARY)
     tx.emit(LocationChanged(blob.domain, blob.address, PRIMARY, RetrievalTier.HOT.value, None))
     content_reads.note(tx.connection, [blob.id], tx.now)  # whoever pushes it will want it for a while
+
+
+def _forget_lost(tx: Transaction, blob: BlobRow, held: tuple[Holding, ...]) -> None:
+    """What was missing was found at none of its places: these bytes are all that there is, and what may lie
+    elsewhere is of no use."""
+    for place in held:
+        if place.location != PRIMARY:
+            tx.emit(LocationReleased(blob.domain, blob.address, place.location))
+            releases.note(
+                tx.connection,
+                blob.domain,
+                blob.address,
+                place.location,
+                size=blob.size,
+                now=tx.now,
+                due_at=tx.now,
+            )
 
 
 async def reserve(core: Core, domain: DomainId, address: Digest, until: int) -> Release | None:

@@ -262,3 +262,18 @@ async def test_collection_takes_content_from_every_place(taped: World) -> None:
     usage = await taped.store.core.database.read(movable.usage)
     assert usage == {}
     await taped.check()
+
+
+async def test_what_views_are_made_from_stays(taped: World) -> None:
+    """A replay reads the canonical manifests of packages, and must not have to ask for a tape."""
+    from registry.contract.model import NewFile, NewPackage
+
+    await taped.push_blob(LARGE)
+    package = NewPackage(
+        variant="demo.kind.v1", metadata={"n": 1}, labels={}, files=(NewFile("a", blake3(LARGE)),)
+    )
+    await taped.session.packages.put(DEMO, Tag("v1"), package)
+    assert (await move_all(taped)).contents == 1
+    assert await said_of(taped, blake3(LARGE)) == {TAPE}
+    assert (await taped.session.packages.get(DEMO, Tag("v1"))).metadata == {"n": 1}
+    await taped.check()

@@ -21,6 +21,10 @@ def upgrade() -> None:
         sqlite_where=restoring,
         postgresql_where=restoring,
     )
+    native = sa.text("package_digest IS NOT NULL")
+    op.create_index(
+        "manifests_by_package", "manifests", ["package_digest"], sqlite_where=native, postgresql_where=native
+    )
     op.create_table(
         "location_usage",
         sa.Column("location", KEY, primary_key=True),
