@@ -13,9 +13,9 @@ import pytest
 from registry.contract.dataplane import DEFAULT_DOMAIN, Place, RestoreStatus, RetrievalTier
 from registry.contract.digest import Digest
 from registry.contract.errors import ErrorKind, StoreError
-from registry.dataplane import S3Settings, Secondary, prepare
+from registry.dataplane import S3Settings, Secondary, open_s3, prepare
 from registry.dataplane.places.store import PlacedStore
-from tests.dataplane.placed import held_at, open_placed
+from tests.dataplane.placed import SHELF, held_at, open_placed, shelf
 from tests.dataplane.support import body, new_stage, read_all
 from tests.objectstore.asking import client, unfinished
 from tests.objectstore.moto_server import MotoServer
@@ -150,4 +150,19 @@ async def test_a_server_out_of_reach_keeps_nobody_from_the_primary(
         store.size(DEFAULT_DOMAIN, address),
     ):
         assert await kind_of(work) is ErrorKind.UNAVAILABLE
+    await store.close()
+
+
+async def test_a_bucket_can_be_the_primary(tmp_path: Path, s3: S3Settings) -> None:
+    await prepare(shelf(tmp_path))
+    store = await open_s3(s3, others=[shelf(tmp_path)])
+    assert [place.name for place in store.places()] == ["local", SHELF]
+    stage = new_stage()
+    await store.append(stage, 0, body(LARGE))
+    address = (await store.commit(stage, None)).blake3
+    await store.admit("mine")
+    assert await store.copy(DEFAULT_DOMAIN, address, SHELF) == len(LARGE)
+    assert await store.release(DEFAULT_DOMAIN, address, "local", "mine") == len(LARGE)
+    assert await held_at(store, DEFAULT_DOMAIN, address) == {SHELF}
+    assert await read_all(store, address) == LARGE
     await store.close()
