@@ -144,3 +144,9 @@ def test_replicas_without_their_database_are_recovered_into_a_new_one(
 def public(postgres: PostgresServer) -> str:
     """A new empty database's URL as people write it."""
     return postgres.new_database(empty=True).replace("postgresql+asyncpg://", "postgresql://")
+
+
+def test_a_folder_that_holds_nothing_is_left_alone(tmp_path: Path) -> None:
+    done = run("recover", "--data", str(tmp_path / "mistyped"))
+    assert (done.returncode, "holds no content to recover from" in done.stderr) == (2, True)
+    assert not (tmp_path / "mistyped").exists()

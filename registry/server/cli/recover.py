@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from registry.control.recovery import recover
     from registry.control.recovery.recovering import Source
+    from registry.dataplane.format import NAME as FORMAT
     from registry.server.cli.alone import alone
     from registry.server.composition import limits_of
     from registry.server.exporting import archive_of, present_key
@@ -77,6 +78,11 @@ async def _run(args: argparse.Namespace) -> int:
 
     settings = load_settings(args).settings
     show = show_count(quiet=args.quiet or args.json)
+    if settings.storage.url is None and not (settings.server.data / FORMAT).is_file():
+        raise CommandError(
+            f"{settings.server.data} holds no content to recover from; name the data folder with --data, or "
+            "the bucket with --storage"
+        )
     if has_folder(settings):
         create_folder(settings.server.data)
     async with alone(settings, "recover"):
