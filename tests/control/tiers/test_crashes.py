@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from registry.contract.dataplane import DEFAULT_DOMAIN, DataPlane
 from registry.control import collection
 from registry.control.tiers import releasing
 from registry.control.work import hold
+from registry.dataplane import open_s3
 from tests.control.tiers.world import (
     LARGE,
     PAYLOAD,
@@ -22,7 +24,8 @@ from tests.control.tiers.world import (
     waiting,
 )
 from tests.control.world import DAY, DEMO, FakeClock, World, blake3, whole
-from tests.dataplane.placed import SHELF, open_placed, prepare_places
+from tests.dataplane.placed import SHELF, open_placed, prepare_places, shelf
+from tests.objectstore.seaweed import SeaweedServer
 
 
 class KilledError(BaseException):
@@ -134,3 +137,29 @@ async def test_a_corrupt_copy_is_never_relied_on(shelved: World, tmp_path: Path)
     assert "local" in await places_of(shelved, blake3(LARGE))
     reading = await shelved.session.blobs.get(DEMO, blake3(LARGE))
     assert await whole(reading.stream()) == LARGE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "after"), [("copy", True), ("release", False), ("release", True)])
+async def test_killed_at_a_step_beside_a_real_bucket(
+    tmp_path: Path, seaweed: SeaweedServer, method: str, after: bool
+) -> None:
+    bucket, clock = seaweed.settings(uuid.uuid4().hex), FakeClock()
+    await prepare_places(tmp_path)
+    database = tmp_path / "ledger.sqlite"
+    inner = await open_s3(bucket, others=[shelf(tmp_path)])
+    doomed: DataPlane = Doomed(inner, method, after=after)  # type: ignore[assignment]
+    async with open_tiered(database, tmp_path, TO_SHELF, dataplane=doomed, clock=clock) as world:
+        await world.push_image("v1", layers=[PAYLOAD, LARGE])
+        clock.advance(8 * DAY)
+        with pytest.raises(KilledError):
+            await move(world)
+            await release(world)
+    clock.advance(DAY)
+    again = await open_s3(bucket, others=[shelf(tmp_path)])
+    async with open_tiered(database, tmp_path, TO_SHELF, dataplane=again, clock=clock) as world:
+        await is_readable(world)
+        await move(world)
+        await release(world)
+        await release(world)
+        await is_complete(world)
