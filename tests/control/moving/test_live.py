@@ -43,7 +43,7 @@ def test_a_store_moves_there_and_back_under_load(tmp_path: Path, cluster: Path) 
     old, new = folders[0] / "data", folders[2] / "data"
     with serving(folders[0]) as server:
         with pushing(server, history, "there"):
-            until(lambda: history.acknowledged() > 40, 60)
+            until(lambda: history.acknowledged() > 20, 60)
             first = move(old, cluster, *_PATIENT)
             assert (first["switched"], first["faulty"]) == (False, 0)
             second = move(old, cluster, *_SWITCH)
@@ -57,7 +57,7 @@ def test_a_store_moves_there_and_back_under_load(tmp_path: Path, cluster: Path) 
         verify(server, history)
         known = history.acknowledged()
         with pushing(server, history, "back"):
-            until(lambda: history.acknowledged() > known + 20, 60)
+            until(lambda: history.acknowledged() > known + 10, 60)
             assert move(cluster, new, *_SWITCH)["switched"]
     left_behind(history)
     with serving(folders[2]) as server:
