@@ -19,7 +19,7 @@ TABLE = "location"
 PRIMARY = "local"
 
 #: Storage classes whose objects have to be restored before they can be read.
-_TO_RESTORE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+TO_RESTORE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _AT_ONCE = frozenset({"hot", "warm"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LONGEST_RESTORE = 365
@@ -137,7 +137,7 @@ def _check(rule: LocationRule, where: str) -> None:
         for key in _OF_BUCKETS:
             if getattr(rule, key) != _DEFAULTS[key]:
                 raise SettingsError(f"{key} in {where} is for buckets, and its url is not s3://")
-    if rule.restores != (rule.scheme == "folder" or rule.storage_class in _TO_RESTORE):
+    if rule.restores != (rule.scheme == "folder" or rule.storage_class in TO_RESTORE):
         raise SettingsError(
             f"tier in {where} is {rule.tier}: cold and archive are for what has to be restored (folder:, or "
             "a bucket with storage_class GLACIER or DEEP_ARCHIVE), hot and warm for what answers at once"

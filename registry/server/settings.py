@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.server.location_rules import PRIMARY, LocationRule, check_apart, read_locations
+from registry.server.location_rules import PRIMARY, TO_RESTORE, LocationRule, check_apart, read_locations
 from registry.server.location_rules import TABLE as LOCATION
 from registry.server.recovery_settings import Recovery
 from registry.server.settings_groups import (
@@ -288,7 +288,6 @@ _NEVER_ZERO: Mapping[str, tuple[str, ...]] = {
     "uploads": ("open", "expiry", "draft_expiry"),
     "pack": ("rate",),
     "tiers": ("rate",),
-    "database": ("connections",),
 }
 
 
@@ -298,6 +297,8 @@ def _check(settings: Settings) -> None:
     url = settings.database.url
     if url is not None and not url.startswith(_DATABASE_SCHEMES):
         raise SettingsError(f"database.url must begin with {_DATABASE_SCHEMES[0]}; without it SQLite is used")
+    if settings.database.connections < 2:
+        raise SettingsError("database.connections is below 2: half are for look-ups, the others for writing")
     if (server.tls_cert is None) != (server.tls_key is None):
         raise SettingsError("tls_cert and tls_key go together; one of them is missing")
     if server.workers < 1:
@@ -322,6 +323,11 @@ def _check(settings: Settings) -> None:
 
 
 def _check_storage(settings: Settings) -> None:
+    if settings.storage.storage_class in TO_RESTORE:
+        raise SettingsError(
+            f"storage.storage_class {settings.storage.storage_class} has to be restored before each read: "
+            "leave it out, and let [[tier]] rules move content to a [[location]] of that class"
+        )
     try:
         bucket = bucket_of(settings.storage)
         for rule in settings.locations:

@@ -301,6 +301,7 @@ def test_webhooks_are_read_and_their_secrets_stay_unseen(tmp_path: Path) -> None
         ("[[webhook]]\nsecret = 'a'", "has no url"),
         ("[webhook]\nurl = 'https://host/'", r"\[\[webhook\]\]"),
         ("[events]\ncert = 'x.pem'", "go together"),
+        ("[database]\nconnections = 1", "connections is below 2"),
     ],
 )
 def test_a_webhook_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
@@ -332,6 +333,7 @@ def test_the_secret_of_a_bucket_is_not_shown(tmp_path: Path) -> None:
         ({"url": "s3://bucket", "access_key": "me"}, "go together"),
         ({"url": "s3://bucket", "lock_mode": "compliance"}, "go together"),
         ({"url": "s3://bucket", "lock_days": "3"}, "go together"),
+        ({"url": "s3://bucket", "storage_class": "GLACIER"}, "restored before each read"),
         ({"url": "s3://bucket", "sse": "aes256", "sse_key": "x"}, "aws:kms"),
         ({"url": "s3://bucket", "sse": "rot13"}, "one of"),
     ],

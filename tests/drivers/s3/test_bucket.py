@@ -124,6 +124,33 @@ class TestFormat:
         assert refused.value.kind is ErrorKind.UNAVAILABLE
 
 
+class TestReadiness:
+    async def test_only_the_first_question_in_a_minute_writes(
+        self, s3: S3Settings, seaweed: SeaweedServer
+    ) -> None:
+        async with before(s3, seaweed.port) as (proxy, where), opened(where) as store:
+            written = len([head for head in proxy.heads if head.startswith(b"PUT")])
+            for _ in range(5):
+                await store.check_writable()
+            heads = [head for head in proxy.heads if head.startswith(b"PUT")]
+            assert len(heads) == written + 1
+
+    async def test_after_a_failure_only_writing_is_proof(
+        self, s3: S3Settings, seaweed: SeaweedServer
+    ) -> None:
+        async with before(s3, seaweed.port) as (proxy, where), opened(where) as store:
+            await store.check_writable()
+            proxy.plan = lambda _: Answer(503, "SlowDown")
+            with pytest.raises(StoreError, match="try again") as caught:
+                await store.check_writable()
+            assert caught.value.kind is ErrorKind.UNAVAILABLE
+            proxy.plan = lambda asked: Answer(403, "AccessDenied") if _is_a_put(asked) else None
+            with pytest.raises(StoreError, match="AccessDenied"):
+                await store.check_writable()
+            proxy.heal()
+            await store.check_writable()
+
+
 class TestVersions:
     async def test_what_is_deleted_leaves_no_version(self, locked: S3Settings) -> None:
         async with opened(locked) as store:

@@ -62,6 +62,9 @@ _LOG = logging.getLogger(__name__)
 _DELETIONS = 16
 #: Seconds for which the sight of the FORMAT object proves that this is still the store.
 _PROVEN = 5.0
+#: Seconds for which a probe that was written stands for the next: balancers ask every second or two, and
+#: services charge for what is written.
+_WRITABLE = 60.0
 _INLINE = 64 << 10
 
 
@@ -102,6 +105,7 @@ class S3Driver:
         self._seen = Seen()
         self._holds: dict[StageKey, S3Hold | None] = {}
         self._proven = -math.inf
+        self._written = -math.inf
 
     # --- objects ---------------------------------------------------------------------------------------
 
@@ -266,13 +270,22 @@ class S3Driver:
     async def probe(self) -> None:
         if self._worm:
             await self._bucket.reach()
+        elif time.monotonic() - self._written <= _WRITABLE:
+            await self._look()
         else:
             await whole(self._probe())
+
+    async def _look(self) -> None:
+        self._written, written = -math.inf, self._written  # after a failure only writing is proof
+        if await self._bucket.head(self._keys.format) is None:
+            raise self._lost()
+        self._written = written
 
     async def _probe(self) -> None:
         key = self._keys.probe(uuid.uuid4().hex)
         await self._bucket.put(key, body_of(b"may I?"))
         await self._erase(key, [key], self._bucket.delete)
+        self._written = time.monotonic()
 
     def close(self) -> None:
         """Nothing is held by the driver alone; `aclose` ends the connections."""
@@ -344,10 +357,13 @@ class S3Driver:
         try:
             (await self._bucket.get(self._keys.format)).close()
         except NotThereError:
-            raise Permanent(
-                f"the bucket lost the object {self._keys.format}: is it still the right bucket and prefix?"
-            ) from None
+            raise self._lost() from None
         self._proven = time.monotonic()
+
+    def _lost(self) -> Permanent:
+        return Permanent(
+            f"the bucket lost the object {self._keys.format}: is it still the right bucket and prefix?"
+        )
 
     async def _kept(self, name: str, size: int) -> bool:
         """Whether an object of that size is there; its lock is prolonged as if it were written now."""
