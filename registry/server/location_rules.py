@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
+from registry.server.settings_parsing import (
+    SettingsError,
+    differently_named,
+    parse_value,
+    read_values,
+    refuse_unknown,
+    require,
+    tables,
+)
 from registry.server.values import COUNT, PATH, TEXT, URL, Kind, one_of
 
 #: What the file calls them.
@@ -83,16 +91,8 @@ _OF_BUCKETS = ("storage_class", "restore_tier", "access_key", "secret_key", "ca"
 
 def read_locations(raw: Any, path: Path | None, environ: Mapping[str, str]) -> Iterator[LocationRule]:
     """The rules of the file's tables. Raises SettingsError."""
-    if not isinstance(raw, list) or not all(isinstance(rule, dict) for rule in raw):
-        raise SettingsError(f"{TABLE} in {path} must be written as [[{TABLE}]], once for each place")
-    names = {PRIMARY}
-    for number, table in enumerate(raw, 1):
-        where = f"[[{TABLE}]] number {number} of {path}"
-        rule = _read(table, where, environ)
-        if rule.name in names:
-            raise SettingsError(f"{where} has the name {rule.name}, which is taken: give it another name")
-        names.add(rule.name)
-        yield rule
+    found = ((where, _read(table, where, environ)) for where, table in tables(raw, path, TABLE, "place"))
+    yield from differently_named(found, PRIMARY)
 
 
 def check_apart(rules: tuple[LocationRule, ...], data: Path) -> None:
@@ -111,15 +111,9 @@ def check_apart(rules: tuple[LocationRule, ...], data: Path) -> None:
 def _read(table: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> LocationRule:
     refuse_unknown(table, {*_KINDS, *_ELSEWHERE}, f"key in {where}:")
     for key, meant in (("name", 'name = "cold"'), ("url", 'url = "s3://bucket"'), ("tier", 'tier = "warm"')):
-        if key not in table:
-            raise SettingsError(f"{where} has no {key}; write one, as {meant}")
-    values = {
-        key: parse_value(kind, table[key], f"{key} in {where}")
-        for key, kind in _KINDS.items()
-        if key in table
-    }
+        require(table, key, where, f"one, as {meant}")
     rule = LocationRule(
-        **values,
+        **read_values(table, _KINDS, where),
         restore_command=_command(table, where),
         access_key=_credential(table, "access_key", where, environ),
         secret_key=_credential(table, "secret_key", where, environ),

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from registry.contract.dataplane import DEFAULT_DOMAIN
-from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
+from registry.server.settings_parsing import (
+    SettingsError,
+    parse_value,
+    read_values,
+    refuse_unknown,
+    require,
+    tables,
+)
 from registry.server.values import (
     CODEC,
     DOMAIN,
@@ -86,10 +93,10 @@ _DOMAIN_KINDS: Mapping[str, Kind] = {"name": DOMAIN, "sealed": FLAG}
 
 def read_repositories(raw: Any, path: Path | None, packing: PackRule) -> Iterator[RepositoryRule]:
     """The rules, in order; `packing` is what those say that say nothing of it. Raises SettingsError."""
-    for where, rule in _tables(raw, path, "repository", "rule"):
+    for where, rule in tables(raw, path, "repository", "rule"):
         pack_keys = {f"pack_{name}": name for name in _PACK_KINDS}
         refuse_unknown(rule, {*_REPOSITORY_KINDS, "immutable_tags", *pack_keys}, f"key in {where}:")
-        _require(rule, "match", where, 'the repositories it is for, as match = "team/*"')
+        require(rule, "match", where, 'the repositories it is for, as match = "team/*"')
         tags = rule.get("immutable_tags", [])
         if not isinstance(tags, list):
             raise SettingsError(f'immutable_tags in {where} must be a list of globs, such as ["v*"]')
@@ -101,20 +108,20 @@ def read_repositories(raw: Any, path: Path | None, packing: PackRule) -> Iterato
         yield RepositoryRule(
             immutable_tags=tuple(parse_value(TEXT, tag, f"immutable_tags in {where}") for tag in tags),
             pack=dataclasses.replace(packing, **changed),
-            **_read(rule, _REPOSITORY_KINDS, where),
+            **read_values(rule, _REPOSITORY_KINDS, where),
         )
 
 
 def read_domains(raw: Any, path: Path | None) -> Iterator[DomainRule]:
     """The domains, in order. Raises SettingsError."""
-    for where, rule in _tables(raw, path, "domain", "domain"):
+    for where, rule in tables(raw, path, "domain", "domain"):
         refuse_unknown(rule, {*_DOMAIN_KINDS, "jurisdictions"}, f"key in {where}:")
-        _require(rule, "name", where, 'what repositories call it, as name = "secret"')
+        require(rule, "name", where, 'what repositories call it, as name = "secret"')
         laws = rule.get("jurisdictions")
         if laws is not None and (not isinstance(laws, list) or not laws):
             raise SettingsError(f'jurisdictions in {where} must be a list that names some, such as ["de"]')
         named = laws and tuple(parse_value(TEXT, law, f"jurisdictions in {where}") for law in laws)
-        yield DomainRule(**_read(rule, _DOMAIN_KINDS, where), jurisdictions=named)
+        yield DomainRule(**read_values(rule, _DOMAIN_KINDS, where), jurisdictions=named)
 
 
 def check_rules(
@@ -133,21 +140,3 @@ def check_rules(
         raise SettingsError(
             f"the domain {sealed} is sealed, and keys.provider does not say where its keys are wrapped"
         )
-
-
-def _tables(raw: Any, path: Path | None, name: str, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not isinstance(raw, list) or not all(isinstance(rule, dict) for rule in raw):
-        raise SettingsError(f"{name} in {path} must be written as [[{name}]], once for each {what}")
-    for number, rule in enumerate(raw, 1):
-        yield f"[[{name}]] number {number} of {path}", rule
-
-
-def _require(rule: dict[str, Any], key: str, where: str, meant: str) -> None:
-    if key not in rule:
-        raise SettingsError(f"{where} has no {key}; write {meant}")
-
-
-def _read(rule: dict[str, Any], kinds: Mapping[str, Kind], where: str) -> dict[str, Any]:
-    return {
-        key: parse_value(kind, rule[key], f"{key} in {where}") for key, kind in kinds.items() if key in rule
-    }

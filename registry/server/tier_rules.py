@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
+from registry.server.settings_parsing import (
+    SettingsError,
+    parse_value,
+    read_values,
+    refuse_unknown,
+    require,
+    tables,
+)
 from registry.server.values import DURATION, SIZE, TEXT, Kind
 
 #: What the file calls them.
@@ -42,19 +49,10 @@ _KINDS: Mapping[str, Kind] = {
 
 def read_tiers(raw: Any, path: Path | None) -> Iterator[TierRule]:
     """The rules, in order. Raises SettingsError."""
-    if not isinstance(raw, list) or not all(isinstance(rule, dict) for rule in raw):
-        raise SettingsError(f"{TABLE} in {path} must be written as [[{TABLE}]], once for each rule")
-    for number, rule in enumerate(raw, 1):
-        where = f"[[{TABLE}]] number {number} of {path}"
+    for where, rule in tables(raw, path, TABLE, "rule"):
         refuse_unknown(rule, {*_KINDS, "match"}, f"key in {where}:")
-        if "to" not in rule:
-            raise SettingsError(f'{where} has no to; write the location that it moves to, as to = "cold"')
-        values = {
-            key: parse_value(kind, rule[key], f"{key} in {where}")
-            for key, kind in _KINDS.items()
-            if key in rule
-        }
-        found = TierRule(match=_globs(rule.get("match", "*"), where), **values)
+        require(rule, "to", where, 'the location that it moves to, as to = "cold"')
+        found = TierRule(match=_globs(rule.get("match", "*"), where), **read_values(rule, _KINDS, where))
         if found.at_most is not None and found.at_most < found.at_least:
             raise SettingsError(f"{where} wants no size at all: at_most is less than at_least")
         yield found

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from registry.server.settings_parsing import SettingsError, parse_value, refuse_unknown
+from registry.server.settings_parsing import (
+    SettingsError,
+    differently_named,
+    parse_value,
+    refuse_unknown,
+    require,
+    tables,
+)
 from registry.server.values import COUNT, DURATION, PATH, TEXT, URL, one_of
 
 #: What the file calls them.
@@ -51,22 +58,13 @@ _KEYS = {entry.name for entry in dataclasses.fields(WebhookRule)} | {"secret_env
 
 def read_webhooks(raw: Any, path: Path | None, environ: Mapping[str, str]) -> Iterator[WebhookRule]:
     """The rules of the file's tables. Raises SettingsError."""
-    if not isinstance(raw, list) or not all(isinstance(rule, dict) for rule in raw):
-        raise SettingsError(f"webhook in {path} must be written as [[webhook]], once for each endpoint")
-    names = {EVENTS}
-    for number, table in enumerate(raw, 1):
-        where = f"[[webhook]] number {number} of {path}"
-        rule = _read(table, where, environ)
-        if rule.name in names:
-            raise SettingsError(f"{where} has the name {rule.name}, which is taken: give it another name")
-        names.add(rule.name)
-        yield rule
+    found = ((where, _read(table, where, environ)) for where, table in tables(raw, path, TABLE, "endpoint"))
+    yield from differently_named(found, EVENTS)
 
 
 def _read(table: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> WebhookRule:
     refuse_unknown(table, _KEYS, f"key in {where}:")
-    if "url" not in table:
-        raise SettingsError(f'{where} has no url; write where events go, as url = "https://…"')
+    require(table, "url", where, 'where events go, as url = "https://…"')
     url = parse_value(URL, table["url"], f"url in {where}")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
