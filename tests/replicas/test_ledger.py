@@ -113,12 +113,12 @@ async def test_events_go_on_in_order_when_the_replica_that_sends_them_ends(
 
 
 def test_replicas_that_start_at_once_on_nothing_make_one_store(three: Cluster, tmp_path: Path) -> None:
-    three.postgres.execute("CREATE DATABASE fresh")
+    three.postgres.execute("CREATE DATABASE at_once")
     bucket = three.bucket
     settings = {
         **three.replicas[0].settings,
-        "ARTIFACT_STORE_DATABASE_URL": three.postgres.url("fresh"),
-        "ARTIFACT_STORE_STORAGE_URL": f"s3://{bucket.bucket}/fresh/?endpoint={bucket.endpoint}",
+        "ARTIFACT_STORE_DATABASE_URL": three.postgres.url("at_once"),
+        "ARTIFACT_STORE_STORAGE_URL": f"s3://{bucket.bucket}/at-once/?endpoint={bucket.endpoint}",
     }
     ports = free_ports(3)
     made = [Replica(tmp_path / f"fresh{number}", port, settings) for number, port in enumerate(ports)]
@@ -130,7 +130,7 @@ def test_replicas_that_start_at_once_on_nothing_make_one_store(three: Cluster, t
         for replica in made:
             with replica.client() as client:
                 assert client.post("/v2/demo/blobs/uploads/").status_code == 202
-        people = three.postgres.execute("SELECT count(*) FROM principals", "fresh")
+        people = three.postgres.execute("SELECT count(*) FROM principals", "at_once")
         assert people == "1"
     finally:
         for replica in made:

@@ -138,7 +138,8 @@ class TestReadiness:
     async def test_after_a_failure_only_writing_is_proof(
         self, s3: S3Settings, seaweed: SeaweedServer
     ) -> None:
-        async with before(s3, seaweed.port) as (proxy, where), opened(where) as store:
+        impatient = dataclasses.replace(s3, patience=0.5)
+        async with before(impatient, seaweed.port) as (proxy, where), opened(where) as store:
             await store.check_writable()
             proxy.plan = lambda _: Answer(503, "SlowDown")
             with pytest.raises(StoreError, match="try again") as caught:
